@@ -1,0 +1,76 @@
+"""Split a batch so that it fits in memory; results do not depend on where it is cut."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from .model import Model
+
+BatchSize: TypeAlias = int | Literal["auto"]
+
+MEMORY_BUDGET = 1 << 30
+"""Bytes that the activations of one chunk may take with ``batch_size="auto"``."""
+
+# A gradient keeps the activations and makes about as much again on the way back.
+_GRADIENT_FACTOR = 3
+# Up to as many pixels as eight pictures of 224 x 224 the measurement would cost more than it saves.
+_FREE_ELEMENTS = 8 * 3 * 224 * 224
+
+
+def chunk_size(model: Model, sample_shape: tuple[int, ...], samples: int, batch_size: BatchSize = "auto") -> int:
+    """How many samples to run at once.
+
+    Parameters
+    ----------
+    model : Model
+    sample_shape : tuple of int
+        Shape of one input, without the batch axis.
+    samples : int
+        How many there are in all.
+    batch_size : int or "auto"
+        ``"auto"`` measures, once per model and input shape, how much one sample's activations take.
+    """
+    if batch_size != "auto":
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise InputError(f"batch_size={batch_size!r} is not a positive whole number.", 'Use a number or "auto".')
+        return int(batch_size)
+    small = max(1, _FREE_ELEMENTS // max(1, math.prod(sample_shape)))
+    if samples <= min(small, 64):
+        return max(1, samples)
+    if sample_shape not in model.sample_bytes:
+        model.sample_bytes[sample_shape] = _activation_bytes(model, sample_shape)
+    return max(1, min(samples, MEMORY_BUDGET // (_GRADIENT_FACTOR * model.sample_bytes[sample_shape])))
+
+
+def chunks(total: int, size: int) -> Iterator[slice]:
+    """Slices that cover ``range(total)`` in order, each of at most `size`."""
+    for start in range(0, total, size):
+        yield slice(start, min(start + size, total))
+
+
+def _activation_bytes(model: Model, sample_shape: tuple[int, ...]) -> int:
+    backend = model.backend
+    total = 4 * math.prod(sample_shape)
+
+    def count(_layer: Any, _inputs: Any, output: Any) -> None:
+        nonlocal total
+        for t in output if isinstance(output, (tuple, list)) else (output,):
+            if backend.is_tensor(t):
+                total += (
+                    8 * math.prod(backend.shape(t)) if "64" in backend.dtype(t) else 4 * math.prod(backend.shape(t))
+                )
+
+    handles = [backend.on_exit(layer, count) for layer in backend.modules(model.net).values()]
+    try:
+        model.forward(np.zeros((1, *sample_shape)), batch_size=1)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return total

@@ -1,0 +1,31 @@
+"""One vocabulary for what a layer is, whichever framework it comes from."""
+
+from __future__ import annotations
+
+import re
+
+# Acronyms that a general rule would cut in pieces.
+_WORDS = {"ReLU": "Relu", "GELU": "Gelu", "SiLU": "Silu", "CELU": "Celu", "SELU": "Selu", "ELU": "Elu", "2D": "2d"}
+_WORDS |= {"1D": "1d", "3D": "3d", "LSTM": "Lstm", "GRU": "Gru", "RNN": "Rnn"}
+_ALIASES = {"swish": "silu", "upsampling2d": "upsample"}
+
+
+def kind_of(layer: object, framework: str) -> str:
+    """Name the kind of a layer: ``Conv2d`` and ``Conv2D`` are both ``"conv2d"``.
+
+    A user's subclass of a framework's layer has the kind of that layer; any other class its own name.
+
+    Parameters
+    ----------
+    layer : object
+        A layer of either framework.
+    framework : str
+        The package that the framework's own layers live in, ``"torch"`` or ``"paddle"``.
+    """
+    classes = [cls for cls in type(layer).__mro__ if cls.__module__.split(".")[0] == framework]
+    own = next((cls for cls in classes if cls.__name__ not in ("Module", "Layer")), type(layer))
+    name = own.__name__
+    for word, plain in _WORDS.items():
+        name = name.replace(word, plain)
+    kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return _ALIASES.get(kind, kind)

@@ -1,0 +1,424 @@
+"""A network together with its backend: what methods and users hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import BackendError, InputError, LayerError, ModelError, NonFiniteError, TargetError, suggest
+from .capture import Capture
+from .chunks import BatchSize, chunk_size, chunks
+from .objective import Of, Target, check_of, class_targets, objective
+from .protocol import Array, Backend, Handle, Net, Tensor
+from .registry import get_backend
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One row of the table of layers.
+
+    Attributes
+    ----------
+    name : str
+        Dotted name, ``""`` for the network itself.
+    kind : str
+        Such as ``"conv2d"``.
+    output_shape : tuple of int or None
+        Without the batch axis; None when the layer did not run or returns no tensor.
+    parameters : int
+        Trained numbers of the layer itself, its sublayers not counted.
+    calls : int
+        How often one run of the network uses it; 0 when it was not run.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...] | None
+    parameters: int
+    calls: int
+
+
+class HookHandle:
+    """Takes a hook off again: call ``remove()``, or use it as a context manager."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    def remove(self) -> None:
+        """Take the hook off; doing it twice is allowed."""
+        self._handle.remove()
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+class Model:
+    """A network of either framework behind calls that are the same for both.
+
+    Made by `wrap`. Arrays come in and go out as NumPy; native tensors are accepted too. Every call runs in evaluation
+    mode and leaves modes, flags, hooks and ``.grad`` fields as they were, also after an exception.
+
+    Attributes
+    ----------
+    net : torch.nn.Module or paddle.nn.Layer
+        The user's network itself.
+    backend : Backend
+    labels : list of str or None
+        Names of the outputs.
+    input_shape : tuple of int or None
+        Shape of one sample, where it is known.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        backend: Backend,
+        preprocess: Callable[[Tensor], Tensor] | None = None,
+        labels: Sequence[str] | None = None,
+        output: Callable[[Any], Tensor] | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.net = net
+        self.backend = backend
+        self.preprocess = preprocess
+        self.labels = None if labels is None else list(labels)
+        self.output = output
+        self.input_shape = input_shape
+        self.name = name or type(net).__name__
+        self.sample_bytes: dict[tuple[int, ...], int] = {}
+
+    def __repr__(self) -> str:
+        return f"Model({self.name}, backend={self.backend.name!r}, dtype={self.dtype!r}, device={self.device!r})"
+
+    @property
+    def dtype(self) -> str:
+        """Floating-point type of the first parameter, which inputs are converted to; ``"float32"`` without any."""
+        for t in self.net.parameters():
+            if "float" in self.backend.dtype(t):
+                return self.backend.dtype(t)
+        return "float32"
+
+    @property
+    def device(self) -> str:
+        """Where the network lives: ``"cpu"`` or ``"cuda:0"``."""
+        return self.backend.device(self.net)
+
+    # -- scores and gradients ----------------------------------------------------------------------------------
+
+    def forward(self, x: Any, batch_size: BatchSize = "auto") -> Array:
+        """Scores as the network returns them (usually logits), without gradient, in evaluation mode.
+
+        Parameters
+        ----------
+        x : array or native tensor (N, ...)
+        batch_size : int or "auto"
+            How many samples run at once.
+
+        Returns
+        -------
+        ndarray (N, classes)
+        """
+        x = self.check_input(x)
+        size = chunk_size(self, x.shape[1:], len(x), batch_size)
+        with self.backend.frozen(self.net), self.backend.no_grad():
+            scores = [self.backend.numpy(self.scores(self.tensor(x[part]))) for part in chunks(len(x), size)]
+        return np.concatenate(scores)
+
+    def probabilities(self, x: Any, batch_size: BatchSize = "auto") -> Array:
+        """Softmax of the scores: rows sum to 1."""
+        scores = self.forward(x, batch_size)
+        if scores.ndim != 2:
+            raise ModelError(f"Scores of shape {scores.shape} are not class scores.", "Pass output= to wrap.")
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+    def predict(self, x: Any, batch_size: BatchSize = "auto") -> npt.NDArray[np.int64]:
+        """Number of the class with the highest score, per sample."""
+        return np.argmax(self.forward(x, batch_size), axis=1)
+
+    def gradient(self, x: Any, target: Target = None, of: Of = "logit", batch_size: BatchSize = "auto") -> Array:
+        """Gradient of each sample's score with respect to that sample.
+
+        Parameters
+        ----------
+        x : array or native tensor (N, ...)
+        target : int, list of int, None or callable
+            Class per sample; None for the predicted class; a callable gets the native scores (N, classes) and
+            returns one native number per sample, shape (N,).
+        of : {"logit", "probability", "log_probability", "loss"}
+            What is differentiated; ``"loss"`` is each sample's own cross entropy.
+        batch_size : int or "auto"
+
+        Returns
+        -------
+        ndarray, same shape as `x`
+        """
+        x = self.check_input(x)
+        targets = per_sample(target, len(x))
+        size = chunk_size(self, x.shape[1:], len(x), batch_size)
+        parts = []
+        with self.backend.frozen(self.net):
+            for part in chunks(len(x), size):
+                _, _, gradient = self.score_gradient(self.tensor(x[part]), targets(part), of)
+                parts.append(self.backend.numpy(gradient))
+        return np.concatenate(parts)
+
+    def score_gradient(self, x: Tensor, target: Target = None, of: Of = "logit") -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (N, classes), the explained number per sample (N,), and its gradient, all native.
+
+        The building block of every gradient method. Call it inside ``model.backend.frozen(model.net)``, with a native
+        input that fits in memory.
+        """
+        leaf = self.backend.leaf(x)
+        scores = self.scores(leaf)
+        values = self.explained(scores, target, of)
+        (gradient,) = self.backend.grad(self.backend.sum(values), [leaf])
+        return scores, values, gradient
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Run the network on a native input and check what it returns: native scores (N, ...)."""
+        raw = self.net(x if self.preprocess is None else self.preprocess(x))
+        scores = raw if self.output is None else self.output(raw)
+        if not self.backend.is_tensor(scores):
+            raise ModelError(
+                f"The network returns a {type(scores).__name__}, not one tensor of scores.",
+                "Say which part to use, such as twinlens.wrap(net, output=lambda out: out[0]).",
+            )
+        shape, samples = self.backend.shape(scores), self.backend.shape(x)[0]
+        if not shape or shape[0] != samples:
+            raise ModelError(
+                f"The network returns scores of shape {shape} for {samples} samples.",
+                "The first axis of the scores must be the samples.",
+            )
+        return self.backend.reshape(scores, (samples, 1)) if len(shape) == 1 else scores
+
+    def explained(self, scores: Tensor, target: Target, of: Of) -> Tensor:
+        """The number per sample that `target` and `of` choose from native scores: shape (N,)."""
+        backend = self.backend
+        check_of(of)
+        if callable(target):
+            values = target(scores)
+            if not backend.is_tensor(values) or backend.shape(values) != (backend.shape(scores)[0],):
+                raise TargetError(
+                    "The target function must return one number per sample.", "Return a tensor of shape (N,)."
+                )
+            return values
+        if len(backend.shape(scores)) != 2:
+            raise TargetError(
+                f"Scores of shape {backend.shape(scores)} have no single class axis.",
+                "Pass a function that makes one number per sample of them as target.",
+            )
+        values = backend.numpy(scores)
+        if not np.isfinite(values).all():
+            raise NonFiniteError(
+                "The network's scores hold NaN or infinite values.", "Check its weights and the range of the input."
+            )
+        return objective(backend, scores, class_targets(target, len(values), values), of)
+
+    # -- inputs ------------------------------------------------------------------------------------------------
+
+    def check_input(self, x: Any) -> Array:
+        """Return the input as a NumPy array of the network's floating-point type, or say what is wrong with it."""
+        if self.backend.is_tensor(x):
+            x = self.backend.numpy(x)
+        elif type(x).__module__.split(".")[0] in ("torch", "paddle"):
+            raise BackendError(
+                f"The input is a {type(x).__module__.split('.')[0]} tensor, the model runs on {self.backend.name}.",
+                "Pass NumPy: x.numpy().",
+            )
+        try:
+            x = np.asarray(x)
+        except ValueError as error:
+            raise InputError("The samples have different shapes.", "Resize them to one shape first.") from error
+        if x.dtype == np.uint8 or x.dtype.kind not in "fiu":
+            raise InputError(
+                f"The input holds {x.dtype}.", "Pass floating-point numbers; for pictures divide by 255 first."
+            )
+        if x.ndim < 2 or len(x) == 0:
+            raise InputError(f"The input has shape {x.shape}.", "Pass a batch, (samples, ...), of at least one sample.")
+        if self.input_shape is not None and x.ndim - 1 != len(self.input_shape):
+            raise InputError(
+                f"The input has shape {x.shape}; this model takes (samples, {', '.join(map(str, self.input_shape))}).",
+                "Add or remove an axis: one picture is x[None].",
+            )
+        if not np.isfinite(x).all():
+            raise InputError("The input holds NaN or infinite values.", "Remove or replace them first.")
+        return np.ascontiguousarray(x, dtype=self.dtype)
+
+    def tensor(self, x: Array) -> Tensor:
+        """Copy a checked array to the network's device."""
+        return self.backend.asarray(x, self.dtype, self.device)
+
+    # -- layers ------------------------------------------------------------------------------------------------
+
+    def layer(self, layer: str | Net) -> Net:
+        """The native layer of a name; a native layer of this network is returned as it is."""
+        modules = self.backend.modules(self.net)
+        if isinstance(layer, str):
+            if layer not in modules:
+                raise LayerError(f"There is no layer '{layer}'.", suggest(layer, (name for name in modules if name)))
+            return modules[layer]
+        if not any(module is layer for module in modules.values()):
+            raise LayerError(f"This {type(layer).__name__} is not a layer of the network.", "Pass its name.")
+        return layer
+
+    def capture(self, layers: str | Sequence[str], gradients: bool = False) -> Capture:
+        """Collect the activations (and their gradients) of layers during a ``with`` block; see `Capture`."""
+        return Capture(self, [layers] if isinstance(layers, str) else layers, gradients)
+
+    def hook(
+        self,
+        layer: str | Net,
+        post: Callable[[Net, tuple[Tensor, ...], Any], Any] | None = None,
+        pre: Callable[[Net, tuple[Tensor, ...]], Any] | None = None,
+    ) -> HookHandle:
+        """Call a function whenever a layer runs; what it returns replaces the layer's input or output.
+
+        Parameters
+        ----------
+        layer : str or native layer
+        post : callable (layer, inputs, output), optional
+            Runs after the layer. A returned value, unless None, replaces the output.
+        pre : callable (layer, inputs), optional
+            Runs before the layer. A returned value, unless None, replaces the inputs.
+
+        Returns
+        -------
+        HookHandle
+            ``remove()`` takes the hook off; also a context manager.
+        """
+        if (post is None) == (pre is None):
+            raise LayerError("A hook is either pre= or post=.", "Pass exactly one function.")
+        native = self.layer(layer)
+        if pre is not None:
+            return HookHandle(self.backend.on_enter(native, pre))
+        assert post is not None
+        return HookHandle(self.backend.on_exit(native, post))
+
+    def layers(self, input_shape: tuple[int, ...] | None = None) -> list[LayerInfo]:
+        """Names, kinds, output shapes and parameter counts of all layers.
+
+        Parameters
+        ----------
+        input_shape : tuple of int, optional
+            Shape of one sample; the model's own when it is known. Without either, output shapes are None.
+        """
+        backend = self.backend
+        modules = backend.modules(self.net)
+        shapes: dict[str, tuple[int, ...]] = {}
+        calls = dict.fromkeys(modules, 0)
+
+        def watch(name: str) -> Callable[[Net, Any, Any], None]:
+            def record(_layer: Net, _inputs: Any, output: Any) -> None:
+                calls[name] += 1
+                if backend.is_tensor(output):
+                    shapes[name] = backend.shape(output)[1:]
+
+            return record
+
+        shape = input_shape or self.input_shape
+        if shape is not None:
+            handles = [backend.on_exit(layer, watch(name)) for name, layer in modules.items()]
+            try:
+                self.forward(np.zeros((1, *shape)), batch_size=1)
+            finally:
+                for handle in handles:
+                    handle.remove()
+        sizes = self._own_parameters()
+        return [
+            LayerInfo(name, backend.kind(layer), shapes.get(name), sizes.get(name, 0), calls[name])
+            for name, layer in modules.items()
+        ]
+
+    def _own_parameters(self) -> dict[str, int]:
+        sizes: dict[str, int] = {}
+        state = self.backend.state(self.net)
+        for name in self.backend.parameter_names(self.net):
+            layer = name.rpartition(".")[0]
+            sizes[layer] = sizes.get(layer, 0) + math.prod(state[name].shape)
+        return sizes
+
+    # -- weights -----------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Array]:
+        """Parameters and running statistics under torch's names and in torch's layout, as NumPy copies."""
+        return self.backend.state(self.net)
+
+    def load_state(self, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Load a canonical state: all names and shapes must match, otherwise nothing is changed.
+
+        Raises
+        ------
+        WeightsError
+            Naming what is missing, superfluous or of another shape.
+        """
+        self.backend.load(self.net, state)
+
+
+def wrap(
+    net: Net,
+    preprocess: Callable[[Tensor], Tensor] | None = None,
+    labels: Sequence[str] | None = None,
+    dtype: str | None = None,
+    output: Callable[[Any], Tensor] | None = None,
+    input_shape: tuple[int, ...] | None = None,
+) -> Model:
+    """Make a `Model` of a network of either framework.
+
+    Parameters
+    ----------
+    net : torch.nn.Module or paddle.nn.Layer
+    preprocess : callable, optional
+        What the network expects to be done to its input, on native tensors; gradients go through it.
+    labels : sequence of str, optional
+        Names of the outputs.
+    dtype : {"float32", "float64"}, optional
+        Work on a converted copy of the network: in float64 it is the arbiter between two frameworks.
+    output : callable, optional
+        Picks the scores from what the network returns, when that is a tuple or a dictionary.
+    input_shape : tuple of int, optional
+        Shape of one sample, for the table of layers.
+
+    Returns
+    -------
+    Model
+
+    Examples
+    --------
+    >>> model = twinlens.wrap(paddle.vision.models.resnet18())
+    >>> model.gradient(pictures, target=3).shape
+    (8, 3, 224, 224)
+    """
+    backend = get_backend(net)
+    if isinstance(net, (str, Backend)) or backend.is_tensor(net):
+        raise BackendError(
+            f"An object of type '{type(net).__name__}' is not a network.",
+            "Pass a torch.nn.Module or a paddle.nn.Layer.",
+        )
+    if dtype is not None:
+        if dtype not in ("float32", "float64"):
+            raise InputError(f"dtype='{dtype}' is not known.", "Choose float32 or float64.")
+        net = backend.converted(net, dtype)
+    return Model(net, backend, preprocess, labels, output, input_shape)
+
+
+def per_sample(target: Target, samples: int) -> Callable[[slice], Target]:
+    """A function that gives the part of a target that belongs to a slice of the samples."""
+    if target is None or callable(target) or isinstance(target, (int, np.integer)):
+        return lambda part: target
+    listed = np.asarray(target)
+    if listed.ndim != 1 or len(listed) != samples:
+        raise TargetError(f"There are {listed.size} targets for {samples} samples.", "Pass one int per sample.")
+    return lambda part: listed[part]

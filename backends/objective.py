@@ -1,0 +1,70 @@
+"""What is differentiated: one number per sample, made from the scores and a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, TargetError
+from .protocol import Backend, Tensor
+
+Target: TypeAlias = int | list[int] | npt.NDArray[np.integer[Any]] | Callable[[Tensor], Tensor] | None
+Of: TypeAlias = Literal["logit", "probability", "log_probability", "loss"]
+
+
+def check_of(of: str) -> None:
+    """Raise `InputError` unless `of` is one of the four quantities that can be explained."""
+    if of not in get_args(Of):
+        raise InputError(f"of='{of}' is not known.", f"Choose one of: {', '.join(get_args(Of))}.")
+
+
+def class_targets(target: Target, samples: int, scores: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """One class per sample, from an int, a list per sample, or None for the predicted class.
+
+    Parameters
+    ----------
+    target : int, list of int, or None
+    samples : int
+    scores : ndarray (samples, classes)
+
+    Raises
+    ------
+    TargetError
+        If a target is not a whole number, is out of range, or there are more or fewer than samples.
+    """
+    classes = scores.shape[1]
+    if target is None:
+        return np.argmax(scores, axis=1)
+    targets = np.asarray(target)
+    if targets.dtype.kind not in "iu" or targets.ndim > 1:
+        raise TargetError(
+            f"The target {target!r} is not a class number.",
+            "Pass an int, a list with one int per sample, None for the predicted class, or a function of the scores.",
+        )
+    if targets.ndim == 1 and len(targets) != samples:
+        raise TargetError(f"There are {len(targets)} targets for {samples} samples.", "Pass one per sample.")
+    targets = np.broadcast_to(targets, (samples,)).astype(np.int64)
+    wrong = targets[(targets < 0) | (targets >= classes)]
+    if len(wrong):
+        raise TargetError(
+            f"Target {wrong[0]} does not exist: the model has {classes} outputs.",
+            f"Choose a target from 0 to {classes - 1}.",
+        )
+    return targets
+
+
+def objective(backend: Backend, scores: Tensor, targets: npt.NDArray[np.int64], of: Of) -> Tensor:
+    """The quantity that is explained, one number per sample: shape (N,).
+
+    ``"loss"`` is the cross entropy of the target, ``-log softmax(scores)[target]``, of each sample by itself: a mean
+    over the batch would make one sample's gradient depend on how many others there are.
+    """
+    if of == "logit":
+        return backend.pick(scores, targets)
+    if of == "probability":
+        return backend.pick(backend.softmax(scores, 1), targets)
+    log_probability = backend.pick(backend.log_softmax(scores, 1), targets)
+    return -log_probability if of == "loss" else log_probability

@@ -1,0 +1,329 @@
+"""PaddlePaddle (2.6 to 3.3) behind the protocol."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DeviceError, NoGradientError
+from .kinds import kind_of
+from .paddle_import import import_paddle
+from .protocol import Array, Axis, Backend, Handle, Net, OperationRule, Optimizer, Tensor
+from .states import check_state
+
+paddle = import_paddle()
+
+_STATISTICS = {"_mean": "running_mean", "_variance": "running_var"}
+
+# Paddle reports an exception in a gradient hook as an OSError without text; the original waits here.
+_HOOK_ERRORS: list[BaseException] = []
+
+
+class PaddleBackend(Backend):
+    """The protocol on ``paddle.Tensor`` and ``paddle.nn.Layer``."""
+
+    name = "paddle"
+    version = paddle.__version__
+
+    # -- recognition -------------------------------------------------------------------------------------------
+
+    def owns(self, thing: object) -> bool:
+        return isinstance(thing, (paddle.Tensor, paddle.nn.Layer))
+
+    def is_tensor(self, thing: object) -> bool:
+        return isinstance(thing, paddle.Tensor)
+
+    # -- devices -----------------------------------------------------------------------------------------------
+
+    def devices(self) -> list[str]:
+        count = paddle.device.cuda.device_count() if paddle.device.is_compiled_with_cuda() else 0
+        return ["cpu", *(f"cuda:{index}" for index in range(count))]
+
+    def device(self, net: Net) -> str:
+        for t in (*net.parameters(), *net.buffers()):
+            return self.tensor_device(t)
+        return "cpu"
+
+    def tensor_device(self, t: Tensor) -> str:
+        return f"cuda:{t.place.gpu_device_id()}" if t.place.is_gpu_place() else "cpu"
+
+    def to(self, net: Net, device: str) -> Net:
+        if device not in self.devices():
+            raise DeviceError(f"Paddle has no device '{device}' here.", f"Choose one of: {', '.join(self.devices())}.")
+        return net.to(device=device.replace("cuda", "gpu"))
+
+    # -- tensors -----------------------------------------------------------------------------------------------
+
+    def asarray(self, x: Any, dtype: str | None = None, device: str | None = None) -> Tensor:
+        if isinstance(x, paddle.Tensor):
+            copied = x.detach().clone() if dtype is None else x.detach().clone().astype(dtype)
+            return copied if device is None else copied._copy_to(_place(device), True)
+        return paddle.to_tensor(np.asarray(x, dtype=dtype, order="C"), place=_place(device or "cpu"))
+
+    def numpy(self, t: Tensor) -> Array:
+        t = t.detach()
+        return np.array((t.astype("float32") if t.dtype == paddle.bfloat16 else t).numpy())
+
+    def shape(self, t: Tensor) -> tuple[int, ...]:
+        return tuple(t.shape)
+
+    def dtype(self, t: Tensor) -> str:
+        return str(t.dtype).removeprefix("paddle.")
+
+    def detach(self, t: Tensor) -> Tensor:
+        return t.detach()
+
+    def leaf(self, t: Tensor) -> Tensor:
+        copied = t.detach().clone()
+        copied.stop_gradient = False
+        return copied
+
+    def sum(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return paddle.sum(t, axis=axis, keepdim=keepdims)
+
+    def mean(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return paddle.mean(t, axis=axis, keepdim=keepdims)
+
+    def amax(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return paddle.amax(t, axis=axis, keepdim=keepdims)
+
+    def clip(self, t: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
+        return paddle.clip(t, low, high)
+
+    def where(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return paddle.where(condition, a, b)
+
+    def abs(self, t: Tensor) -> Tensor:
+        return paddle.abs(t)
+
+    def sign(self, t: Tensor) -> Tensor:
+        return paddle.sign(t)
+
+    def softmax(self, t: Tensor, axis: int) -> Tensor:
+        return paddle.nn.functional.softmax(t, axis=axis)
+
+    def log_softmax(self, t: Tensor, axis: int) -> Tensor:
+        return paddle.nn.functional.log_softmax(t, axis=axis)
+
+    def matmul(self, a: Tensor, b: Tensor) -> Tensor:
+        return paddle.matmul(a, b)
+
+    def reshape(self, t: Tensor, shape: Sequence[int]) -> Tensor:
+        return paddle.reshape(t, list(shape))
+
+    def permute(self, t: Tensor, axes: Sequence[int]) -> Tensor:
+        return paddle.transpose(t, list(axes))
+
+    def concat(self, tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
+        return paddle.concat(list(tensors), axis=axis)
+
+    def pick(self, t: Tensor, columns: npt.ArrayLike) -> Tensor:
+        index = paddle.to_tensor(np.asarray(columns, dtype=np.int64).reshape(-1, 1), place=t.place)
+        return paddle.squeeze(paddle.take_along_axis(t, index, axis=1), axis=1)
+
+    def resize(self, t: Tensor, size: tuple[int, int]) -> Tensor:
+        return paddle.nn.functional.interpolate(t, size=list(size), mode="bilinear", align_corners=False)
+
+    # -- networks ----------------------------------------------------------------------------------------------
+
+    @property
+    def nn(self) -> Any:
+        from .paddle_layers import namespace
+
+        return namespace
+
+    @contextmanager
+    def frozen(self, net: Net) -> Iterator[None]:
+        modes = _modes(net)
+        flags = [(parameter, parameter.stop_gradient) for parameter in net.parameters()]
+        try:
+            net.eval()
+            for parameter, _ in flags:
+                parameter.stop_gradient = True
+            yield
+        finally:
+            _restore(modes, flags)
+
+    @contextmanager
+    def training(self, net: Net) -> Iterator[None]:
+        modes = _modes(net)
+        try:
+            net.train()
+            yield
+        finally:
+            _restore(modes, [])
+
+    @contextmanager
+    def seeded(self, seed: int) -> Iterator[None]:
+        states = paddle.get_rng_state()
+        try:
+            paddle.seed(seed)
+            yield
+        finally:
+            paddle.set_rng_state(states)
+
+    def optimizer(self, net: Net, learning_rate: float, weight_decay: float = 0.0) -> Optimizer:
+        from .paddle_training import Adam
+
+        return Adam(net, learning_rate, weight_decay)
+
+    def modules(self, net: Net) -> dict[str, Net]:
+        return dict(net.named_sublayers(include_self=True))
+
+    def kind(self, layer: Net) -> str:
+        return kind_of(layer, "paddle")
+
+    def state(self, net: Net) -> dict[str, Array]:
+        return {
+            name: np.ascontiguousarray(self.numpy(t).T) if transposed else self.numpy(t)
+            for name, (t, transposed) in canonical_tensors(net).items()
+        }
+
+    def parameter_names(self, net: Net) -> set[str]:
+        trained = {id(parameter) for parameter in net.parameters()}
+        return {
+            name
+            for name, (t, _) in canonical_tensors(net).items()
+            if id(t) in trained and name.rpartition(".")[2] not in _STATISTICS.values()
+        }
+
+    def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
+        tensors = canonical_tensors(net)
+        shapes = {
+            name: tuple(t.shape)[::-1] if transposed else tuple(t.shape) for name, (t, transposed) in tensors.items()
+        }
+        arrays = check_state(shapes, state)
+        with paddle.no_grad():
+            for name, (t, transposed) in tensors.items():
+                array = arrays[name].T if transposed else arrays[name]
+                t.set_value(np.ascontiguousarray(array, dtype=self.dtype(t)).reshape(tuple(t.shape)))
+
+    def converted(self, net: Net, dtype: str) -> Net:
+        return copy.deepcopy(net).to(dtype=dtype)
+
+    # -- autograd ----------------------------------------------------------------------------------------------
+
+    def grad(
+        self,
+        outputs: Tensor,
+        inputs: Sequence[Tensor],
+        seeds: Tensor | None = None,
+        create_graph: bool = False,
+    ) -> tuple[Tensor, ...]:
+        if outputs.stop_gradient or any(t.stop_gradient for t in inputs):
+            raise NoGradientError(
+                "The score has no gradient: the network cuts the graph between its input and its output.",
+                "Look for paddle.no_grad(), .detach(), .numpy(), stop_gradient or argmax in its forward.",
+            )
+        if seeds is None and outputs.size != 1:
+            raise ValueError("outputs must be a scalar unless seeds are given")
+        _HOOK_ERRORS.clear()
+        try:
+            gradients = paddle.grad(
+                outputs,
+                list(inputs),
+                grad_outputs=None if seeds is None else [seeds],
+                create_graph=create_graph,
+                allow_unused=True,
+            )
+        except OSError:
+            if _HOOK_ERRORS:
+                raise _HOOK_ERRORS.pop() from None
+            raise
+        if any(gradient is None for gradient in gradients):
+            raise NoGradientError(
+                "No gradient arrives: the score does not depend on what it is differentiated by.",
+                "Check that the layer lies on the way from the input to this output.",
+            )
+        return tuple(gradients)
+
+    def no_grad(self) -> AbstractContextManager[None]:
+        return paddle.no_grad()  # type: ignore[no-any-return]
+
+    def on_enter(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...]], Any]) -> Handle:
+        return layer.register_forward_pre_hook(fn)  # type: ignore[no-any-return]
+
+    def on_exit(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...], Any], Any]) -> Handle:
+        return layer.register_forward_post_hook(fn)  # type: ignore[no-any-return]
+
+    def on_grad(self, t: Tensor, fn: Callable[[Tensor], Tensor | None]) -> Handle:
+        return t.register_hook(_remembering_errors(fn))  # type: ignore[no-any-return]
+
+    def with_vjp(
+        self,
+        value: Tensor,
+        inputs: Sequence[Tensor],
+        vjp: Callable[[Tensor], Sequence[Tensor | None]],
+    ) -> Tensor:
+        return _WithVJP.apply(value.detach(), _remembering_errors(vjp), *inputs)
+
+    def intercept(self, rules: Mapping[str, OperationRule]) -> AbstractContextManager[None]:
+        from .paddle_interception import intercept
+
+        return intercept(rules)
+
+
+class _WithVJP(paddle.autograd.PyLayer):  # type: ignore[misc]
+    """A value that carries a gradient rule of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, vjp: Callable[[Tensor], Sequence[Tensor | None]], *inputs: Tensor) -> Tensor:
+        ctx.vjp = vjp
+        ctx.wanted = [not t.stop_gradient for t in inputs]
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = ctx.vjp(gradient)
+        # Paddle wants None for every tensor that takes no gradient, the value among them.
+        return None, *(g if wanted else None for g, wanted in zip(gradients, ctx.wanted, strict=True))
+
+
+def canonical_tensors(net: Net, prefix: str = "") -> dict[str, tuple[Tensor, bool]]:
+    """Parameters and persistent buffers by torch's names, each with whether Paddle stores it transposed."""
+    found: dict[str, tuple[Tensor, bool]] = {}
+    linear = isinstance(net, paddle.nn.Linear)
+    passing = net._non_persistable_buffer_names_set
+    own = [*net._parameters.items(), *((k, t) for k, t in net._buffers.items() if k not in passing)]
+    for name, t in own:
+        if t is None:
+            continue
+        canonical = _STATISTICS.get(name, "weight" if name == "_weight" else name)
+        found[prefix + canonical] = (t, linear and name == "weight")
+    # A recurrent layer lists its cells' weights a second time under the cells.
+    if not isinstance(net, paddle.nn.layer.rnn.RNNBase):
+        for name, layer in net._sub_layers.items():
+            if layer is not None:
+                found.update(canonical_tensors(layer, f"{prefix}{name}."))
+    return found
+
+
+def _remembering_errors(fn: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    def call(gradient: Tensor) -> Any:
+        try:
+            return fn(gradient)
+        except BaseException as error:
+            _HOOK_ERRORS.append(error)
+            raise
+
+    return call
+
+
+def _place(device: str) -> Any:
+    return paddle.CPUPlace() if device == "cpu" else paddle.CUDAPlace(int(device.partition(":")[2] or 0))
+
+
+def _modes(net: Net) -> list[tuple[Net, bool]]:
+    return [(layer, layer.training) for layer in net.sublayers(include_self=True)]
+
+
+def _restore(modes: list[tuple[Net, bool]], flags: list[tuple[Tensor, bool]]) -> None:
+    for layer, mode in modes:
+        layer.training = mode
+    for parameter, stopped in flags:
+        parameter.stop_gradient = stopped

@@ -1,0 +1,261 @@
+"""What a framework must offer so that every explanation method is written once.
+
+All tensors are the framework's own: a method calls these operations and Python's operators, and never learns
+which framework it runs on.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeAlias
+
+import numpy.typing as npt
+
+Tensor: TypeAlias = Any
+"""A ``torch.Tensor`` or a ``paddle.Tensor``."""
+
+Net: TypeAlias = Any
+"""A ``torch.nn.Module`` or a ``paddle.nn.Layer``: a whole network or one layer of it."""
+
+Array: TypeAlias = npt.NDArray[Any]
+Axis: TypeAlias = int | tuple[int, ...] | None
+
+
+class Handle(Protocol):
+    """What a hook leaves behind: a way to take it off again. Removing twice is allowed."""
+
+    def remove(self) -> None: ...
+
+
+class Optimizer(Protocol):
+    """Adam on all trainable parameters of one network."""
+
+    def step(self, loss: Tensor) -> None:
+        """Differentiate the scalar loss, update the parameters, forget the gradients."""
+
+    def state(self) -> dict[str, Array]:
+        """Moments and step count under canonical parameter names, enough to resume exactly."""
+
+    def load_state(self, state: Mapping[str, Array]) -> None: ...
+
+
+class OperationRule(Protocol):
+    """A replacement for one operation wherever the network calls it, see `Backend.intercept`."""
+
+    def __call__(self, call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        """Return the operation's output; ``call(*inputs)`` computes the original one, with its own gradient."""
+
+
+class Backend(ABC):
+    """One framework behind the calls that the methods use.
+
+    Attributes
+    ----------
+    name : str
+        ``"torch"`` or ``"paddle"``.
+    version : str
+        The framework's version.
+    """
+
+    name: str
+    version: str
+
+    # -- recognition -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def owns(self, thing: object) -> bool:
+        """Whether `thing` is a tensor or a network of this framework."""
+
+    @abstractmethod
+    def is_tensor(self, thing: object) -> bool:
+        """Whether `thing` is a tensor of this framework."""
+
+    # -- devices -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def devices(self) -> list[str]:
+        """Devices that work on this machine: ``"cpu"`` first, then ``"cuda:0"`` and so on."""
+
+    @abstractmethod
+    def device(self, net: Net) -> str:
+        """Where the network's first parameter (or buffer) lives; ``"cpu"`` when it has none."""
+
+    @abstractmethod
+    def tensor_device(self, t: Tensor) -> str:
+        """Where a tensor lives, ``"cpu"`` or ``"cuda:0"``."""
+
+    @abstractmethod
+    def to(self, net: Net, device: str) -> Net:
+        """Move the network to a device, in place, and return it."""
+
+    # -- tensors -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def asarray(self, x: Any, dtype: str | None = None, device: str | None = None) -> Tensor:
+        """Copy a NumPy array or a native tensor into a new tensor without gradient."""
+
+    @abstractmethod
+    def numpy(self, t: Tensor) -> Array:
+        """Copy a tensor's values to NumPy."""
+
+    @abstractmethod
+    def shape(self, t: Tensor) -> tuple[int, ...]: ...
+
+    @abstractmethod
+    def dtype(self, t: Tensor) -> str:
+        """The tensor's element type as NumPy spells it, such as ``"float32"``."""
+
+    @abstractmethod
+    def detach(self, t: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def leaf(self, t: Tensor) -> Tensor:
+        """A detached copy that gradients can be taken for."""
+
+    @abstractmethod
+    def sum(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+
+    @abstractmethod
+    def mean(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+
+    @abstractmethod
+    def amax(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Maximum; equal maxima share the gradient in equal parts on both frameworks."""
+
+    @abstractmethod
+    def clip(self, t: Tensor, low: float | None = None, high: float | None = None) -> Tensor: ...
+
+    @abstractmethod
+    def where(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def abs(self, t: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def sign(self, t: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def softmax(self, t: Tensor, axis: int) -> Tensor: ...
+
+    @abstractmethod
+    def log_softmax(self, t: Tensor, axis: int) -> Tensor: ...
+
+    @abstractmethod
+    def matmul(self, a: Tensor, b: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def reshape(self, t: Tensor, shape: Sequence[int]) -> Tensor: ...
+
+    @abstractmethod
+    def permute(self, t: Tensor, axes: Sequence[int]) -> Tensor: ...
+
+    @abstractmethod
+    def concat(self, tensors: Sequence[Tensor], axis: int = 0) -> Tensor: ...
+
+    @abstractmethod
+    def pick(self, t: Tensor, columns: npt.ArrayLike) -> Tensor:
+        """Take one column per row of an (N, C) tensor; returns shape (N,)."""
+
+    @abstractmethod
+    def resize(self, t: Tensor, size: tuple[int, int]) -> Tensor:
+        """Bilinear resize of an (N, C, H, W) tensor, corners not aligned."""
+
+    # -- networks ----------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def nn(self) -> Any:
+        """The layer namespace that architectures written once are built from."""
+
+    @abstractmethod
+    def frozen(self, net: Net) -> AbstractContextManager[None]:
+        """Evaluation mode, parameters without gradient; every flag comes back as it was, also after an exception."""
+
+    @abstractmethod
+    def training(self, net: Net) -> AbstractContextManager[None]:
+        """Training mode; every mode flag comes back as it was."""
+
+    @abstractmethod
+    def seeded(self, seed: int) -> AbstractContextManager[None]:
+        """The framework's own random numbers (dropout) drawn from `seed`; the global state comes back."""
+
+    @abstractmethod
+    def optimizer(self, net: Net, learning_rate: float, weight_decay: float = 0.0) -> Optimizer: ...
+
+    @abstractmethod
+    def modules(self, net: Net) -> dict[str, Net]:
+        """Every layer by its dotted name, in definition order; the network itself under ``""``."""
+
+    @abstractmethod
+    def kind(self, layer: Net) -> str:
+        """What a layer is, in one vocabulary for both frameworks: ``"conv2d"``, ``"relu"``, ``"linear"``, ..."""
+
+    @abstractmethod
+    def state(self, net: Net) -> dict[str, Array]:
+        """Parameters and buffers under torch's names and in torch's layout, as NumPy copies."""
+
+    @abstractmethod
+    def parameter_names(self, net: Net) -> set[str]:
+        """Which entries of `state` are trained (running statistics and other buffers are not)."""
+
+    @abstractmethod
+    def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Copy a canonical state into the network: all names and shapes must match, or nothing is changed."""
+
+    @abstractmethod
+    def converted(self, net: Net, dtype: str) -> Net:
+        """A deep copy of the network in another floating-point type; the original is not touched."""
+
+    # -- autograd ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def grad(
+        self,
+        outputs: Tensor,
+        inputs: Sequence[Tensor],
+        seeds: Tensor | None = None,
+        create_graph: bool = False,
+    ) -> tuple[Tensor, ...]:
+        """Gradients of ``sum(outputs * seeds)``; no ``.grad`` field is touched.
+
+        `outputs` is a scalar unless `seeds` are given. Raises `NoGradientError` when an input is not reached.
+        """
+
+    @abstractmethod
+    def no_grad(self) -> AbstractContextManager[None]: ...
+
+    @abstractmethod
+    def on_enter(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...]], Any]) -> Handle:
+        """Call ``fn(layer, inputs)`` before the layer runs; what it returns, unless None, replaces the inputs."""
+
+    @abstractmethod
+    def on_exit(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...], Any], Any]) -> Handle:
+        """Call ``fn(layer, inputs, output)`` after the layer ran; what it returns, unless None, replaces the output."""
+
+    @abstractmethod
+    def on_grad(self, t: Tensor, fn: Callable[[Tensor], Tensor | None]) -> Handle:
+        """Call ``fn(gradient)`` when the gradient of a non-leaf tensor is ready; a returned tensor replaces it."""
+
+    @abstractmethod
+    def with_vjp(
+        self,
+        value: Tensor,
+        inputs: Sequence[Tensor],
+        vjp: Callable[[Tensor], Sequence[Tensor | None]],
+    ) -> Tensor:
+        """`value`, with ``vjp(gradient of value)`` as the gradients of `inputs`.
+
+        The rule is a closed form: taking gradients inside it is not allowed (it crashes Paddle).
+        """
+
+    @abstractmethod
+    def intercept(self, rules: Mapping[str, OperationRule]) -> AbstractContextManager[None]:
+        """Run networks with other rules for the operations named, wherever they are called in the context.
+
+        Keys: ``"relu"``, ``"relu6"``, ``"leaky_relu"``, ``"elu"``, ``"gelu"``, ``"silu"``, ``"sigmoid"``,
+        ``"tanh"``, ``"hardswish"``, ``"hardsigmoid"``, ``"softplus"``, ``"softmax"``, ``"max_pool2d"``,
+        ``"avg_pool2d"``, ``"adaptive_avg_pool2d"``, ``"linear"``, ``"conv2d"``. A rule sees the operation whether
+        it is called as a layer, as a function, in place, or by a reused layer.
+        """

@@ -1,0 +1,306 @@
+"""PyTorch behind the protocol."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from ..errors import DeviceError, MissingPackageError, NoGradientError
+from .kinds import kind_of
+from .protocol import Array, Axis, Backend, Handle, Net, OperationRule, Optimizer, Tensor
+from .states import check_state
+
+_KEPT_OPERATORS: list[Any] = []
+
+
+class TorchBackend(Backend):
+    """The protocol on ``torch.Tensor`` and ``torch.nn.Module``."""
+
+    name = "torch"
+    version = str(torch.__version__)
+
+    # -- recognition -------------------------------------------------------------------------------------------
+
+    def owns(self, thing: object) -> bool:
+        return isinstance(thing, (torch.Tensor, torch.nn.Module))
+
+    def is_tensor(self, thing: object) -> bool:
+        return isinstance(thing, torch.Tensor)
+
+    # -- devices -----------------------------------------------------------------------------------------------
+
+    def devices(self) -> list[str]:
+        return ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+
+    def device(self, net: Net) -> str:
+        for t in (*net.parameters(), *net.buffers()):
+            return self.tensor_device(t)
+        return "cpu"
+
+    def tensor_device(self, t: Tensor) -> str:
+        return "cpu" if t.device.type == "cpu" else f"{t.device.type}:{t.device.index or 0}"
+
+    def to(self, net: Net, device: str) -> Net:
+        if device not in self.devices():
+            raise DeviceError(f"PyTorch has no device '{device}' here.", f"Choose one of: {', '.join(self.devices())}.")
+        return net.to(device)
+
+    # -- tensors -----------------------------------------------------------------------------------------------
+
+    def asarray(self, x: Any, dtype: str | None = None, device: str | None = None) -> Tensor:
+        if isinstance(x, torch.Tensor):
+            return x.detach().to(device=device, dtype=getattr(torch, dtype) if dtype else None, copy=True)
+        return torch.from_numpy(np.array(x, dtype=dtype, order="C", copy=True)).to(device)
+
+    def numpy(self, t: Tensor) -> Array:
+        t = t.detach()
+        return (t.float() if t.dtype == torch.bfloat16 else t).cpu().numpy().copy()  # type: ignore[no-any-return]
+
+    def shape(self, t: Tensor) -> tuple[int, ...]:
+        return tuple(t.shape)
+
+    def dtype(self, t: Tensor) -> str:
+        return str(t.dtype).removeprefix("torch.")
+
+    def detach(self, t: Tensor) -> Tensor:
+        return t.detach()
+
+    def leaf(self, t: Tensor) -> Tensor:
+        return t.detach().clone().requires_grad_(True)
+
+    def sum(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return torch.sum(t, dim=_all_axes(t, axis), keepdim=keepdims)
+
+    def mean(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return torch.mean(t, dim=_all_axes(t, axis), keepdim=keepdims)
+
+    def amax(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return torch.amax(t, dim=_all_axes(t, axis), keepdim=keepdims)
+
+    def clip(self, t: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
+        return torch.clamp(t, low, high)
+
+    def where(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(condition, a, b)
+
+    def abs(self, t: Tensor) -> Tensor:
+        return torch.abs(t)
+
+    def sign(self, t: Tensor) -> Tensor:
+        return torch.sign(t)
+
+    def softmax(self, t: Tensor, axis: int) -> Tensor:
+        return torch.softmax(t, dim=axis)
+
+    def log_softmax(self, t: Tensor, axis: int) -> Tensor:
+        return torch.log_softmax(t, dim=axis)
+
+    def matmul(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.matmul(a, b)
+
+    def reshape(self, t: Tensor, shape: Sequence[int]) -> Tensor:
+        return torch.reshape(t, tuple(shape))
+
+    def permute(self, t: Tensor, axes: Sequence[int]) -> Tensor:
+        return torch.permute(t, tuple(axes))
+
+    def concat(self, tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
+        return torch.cat(list(tensors), dim=axis)
+
+    def pick(self, t: Tensor, columns: npt.ArrayLike) -> Tensor:
+        index = torch.from_numpy(np.array(columns, dtype=np.int64)).to(t.device)
+        return t.gather(1, index[:, None]).squeeze(1)
+
+    def resize(self, t: Tensor, size: tuple[int, int]) -> Tensor:
+        return functional.interpolate(t, size=tuple(size), mode="bilinear", align_corners=False)
+
+    # -- networks ----------------------------------------------------------------------------------------------
+
+    @property
+    def nn(self) -> Any:
+        from .torch_layers import namespace
+
+        return namespace
+
+    @contextmanager
+    def frozen(self, net: Net) -> Iterator[None]:
+        modes = [(module, module.training) for module in net.modules()]
+        flags = [(parameter, parameter.requires_grad) for parameter in net.parameters()]
+        try:
+            net.eval()
+            for parameter, trainable in flags:
+                if trainable:
+                    parameter.requires_grad_(False)
+            yield
+        finally:
+            _restore(modes, flags)
+
+    @contextmanager
+    def training(self, net: Net) -> Iterator[None]:
+        modes = [(module, module.training) for module in net.modules()]
+        try:
+            net.train()
+            yield
+        finally:
+            _restore(modes, [])
+
+    @contextmanager
+    def seeded(self, seed: int) -> Iterator[None]:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(seed)
+            yield
+
+    def optimizer(self, net: Net, learning_rate: float, weight_decay: float = 0.0) -> Optimizer:
+        from .torch_training import Adam
+
+        return Adam(net, learning_rate, weight_decay)
+
+    def modules(self, net: Net) -> dict[str, Net]:
+        return dict(net.named_modules())
+
+    def kind(self, layer: Net) -> str:
+        return kind_of(layer, "torch")
+
+    def state(self, net: Net) -> dict[str, Array]:
+        return {name: self.numpy(t) for name, t in _state_tensors(net).items()}
+
+    def parameter_names(self, net: Net) -> set[str]:
+        return {name for name, _ in net.named_parameters(remove_duplicate=False)}
+
+    def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
+        tensors = _state_tensors(net)
+        arrays = check_state({name: tuple(t.shape) for name, t in tensors.items()}, state)
+        with torch.no_grad():
+            for name, t in tensors.items():
+                t.copy_(torch.from_numpy(arrays[name]))
+
+    def converted(self, net: Net, dtype: str) -> Net:
+        return copy.deepcopy(net).to(getattr(torch, dtype))
+
+    # -- autograd ----------------------------------------------------------------------------------------------
+
+    def grad(
+        self,
+        outputs: Tensor,
+        inputs: Sequence[Tensor],
+        seeds: Tensor | None = None,
+        create_graph: bool = False,
+    ) -> tuple[Tensor, ...]:
+        if not outputs.requires_grad or not all(t.requires_grad for t in inputs):
+            raise NoGradientError(
+                "The score has no gradient: the network cuts the graph between its input and its output.",
+                "Look for torch.no_grad(), .detach(), .data, .numpy() or argmax in its forward.",
+            )
+        gradients = torch.autograd.grad(
+            outputs, list(inputs), grad_outputs=seeds, create_graph=create_graph, allow_unused=True
+        )
+        if any(gradient is None for gradient in gradients):
+            raise NoGradientError(
+                "No gradient arrives: the score does not depend on what it is differentiated by.",
+                "Check that the layer lies on the way from the input to this output.",
+            )
+        return tuple(gradients)
+
+    def no_grad(self) -> AbstractContextManager[None]:
+        return torch.no_grad()
+
+    def on_enter(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...]], Any]) -> Handle:
+        return layer.register_forward_pre_hook(fn)  # type: ignore[no-any-return]
+
+    def on_exit(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...], Any], Any]) -> Handle:
+        return layer.register_forward_hook(fn)  # type: ignore[no-any-return]
+
+    def on_grad(self, t: Tensor, fn: Callable[[Tensor], Tensor | None]) -> Handle:
+        return t.register_hook(fn)  # type: ignore[no-any-return]
+
+    def with_vjp(
+        self,
+        value: Tensor,
+        inputs: Sequence[Tensor],
+        vjp: Callable[[Tensor], Sequence[Tensor | None]],
+    ) -> Tensor:
+        return _WithVJP.apply(value.detach(), vjp, *inputs)
+
+    def intercept(self, rules: Mapping[str, OperationRule]) -> AbstractContextManager[None]:
+        from .torch_interception import intercept
+
+        return intercept(rules)
+
+
+class _WithVJP(torch.autograd.Function):
+    """A value that carries a gradient rule of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, vjp: Callable[[Tensor], Sequence[Tensor | None]], *inputs: Tensor) -> Tensor:
+        ctx.vjp = vjp
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *ctx.vjp(gradient)
+
+
+def _all_axes(t: Tensor, axis: Axis) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(t.ndim))
+    return (axis,) if isinstance(axis, int) else tuple(axis)
+
+
+def _restore(modes: list[tuple[Net, bool]], flags: list[tuple[Tensor, bool]]) -> None:
+    for module, mode in modes:
+        module.training = mode
+    for parameter, trainable in flags:
+        if parameter.requires_grad != trainable:
+            parameter.requires_grad_(trainable)
+
+
+def _state_tensors(net: Net) -> dict[str, Tensor]:
+    # Paddle's batch norm does not count batches, and no method reads the count.
+    return {
+        name: t
+        for name, t in net.state_dict().items()
+        if isinstance(t, torch.Tensor) and not name.endswith("num_batches_tracked")
+    }
+
+
+def import_torchvision() -> ModuleType:
+    """Import torchvision, also where its wheel was built for CUDA and PyTorch for the CPU.
+
+    Such a torchvision fails on import because its compiled operators (``nms`` and others) are not registered.
+    Declaring them is enough for everything that does not call them: models, transforms, data sets.
+
+    Raises
+    ------
+    MissingPackageError
+        If torchvision is not installed.
+    """
+    for _ in range(8):
+        try:
+            return importlib.import_module("torchvision")
+        except ModuleNotFoundError as error:
+            raise MissingPackageError(
+                "The package 'torchvision' is not installed.", "Install it with: pip install torchvision."
+            ) from error
+        except RuntimeError as error:
+            operator = re.search(r"operator torchvision::(\w+) does not exist", str(error))
+            if operator is None:
+                raise
+            for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+                del sys.modules[name]
+            library = torch.library.Library("torchvision", "FRAGMENT")
+            library.define(f"{operator[1]}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            _KEPT_OPERATORS.append(library)  # the definition lives only as long as this object
+    raise MissingPackageError(
+        "torchvision and torch do not fit together.", "Install the two versions that belong together (see README)."
+    )

@@ -1,0 +1,49 @@
+"""Every test that takes `backend` runs once on each framework."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from twinlens.backends import Backend, available_backends, get_backend, get_backends
+
+BOTH = ("torch", "paddle")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    missing = [name for name in BOTH if name not in available_backends()]
+    if missing and os.environ.get("TWINLENS_REQUIRE_BOTH"):
+        pytest.exit(f"TWINLENS_REQUIRE_BOTH is set and {', '.join(missing)} is not installed.", returncode=4)
+    get_backends(available_backends())
+
+
+def _need(name: str) -> Backend:
+    if name not in available_backends():
+        pytest.skip(f"{name} is not installed")
+    return get_backend(name)
+
+
+@pytest.fixture(params=BOTH)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Torch, then Paddle."""
+    return _need(request.param)
+
+
+@pytest.fixture
+def both() -> tuple[Backend, Backend]:
+    """Torch and Paddle together, for comparisons."""
+    return _need("torch"), _need("paddle")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _global_random_state_is_left_alone() -> Iterator[None]:
+    before = np.random.get_state()[1].tobytes()  # noqa: NPY002
+    yield
+    assert np.random.get_state()[1].tobytes() == before, "the test changed NumPy's global random state"  # noqa: NPY002
