@@ -204,6 +204,29 @@ class Model:
             )
         return self.backend.reshape(scores, (samples, 1)) if len(shape) == 1 else scores
 
+    def activation(self, x: Tensor, layer: str | Net) -> Tensor:
+        """Run the network on a native input and return what one layer computes, native and with its gradient graph.
+
+        Raises
+        ------
+        LayerError
+            If the layer does not exist, is not reached, is used more than once, or returns more than one tensor.
+        """
+        found: list[Any] = []
+        handle = self.backend.on_exit(self.layer(layer), lambda _layer, _inputs, output: found.append(output))
+        try:
+            self.scores(x)
+        finally:
+            handle.remove()
+        if len(found) != 1:
+            raise LayerError(
+                f"Layer '{layer}' runs {len(found)} times in one run of the network.",
+                "Choose a layer that it uses exactly once.",
+            )
+        if not self.backend.is_tensor(found[0]):
+            raise LayerError(f"Layer '{layer}' returns a {type(found[0]).__name__}.", "Choose a layer inside it.")
+        return found[0]
+
     def explained(self, scores: Tensor, target: Target, of: Of) -> Tensor:
         """The number per sample that `target` and `of` choose from native scores: shape (N,)."""
         backend = self.backend

@@ -1,0 +1,80 @@
+"""Do two frameworks give the same explanation? Judged in float64, reported in float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..backends import Model, wrap
+from ..backends.objective import Target
+from ..methods import Explanation, explain
+from .agreement import Agreement, agreement
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Agreement of one method on two models with the same weights.
+
+    Attributes
+    ----------
+    method : str
+    single : Agreement
+        In the models' own precision, usually float32.
+    double : Agreement
+        In float64: the judgement on the frameworks.
+    noise : tuple of Agreement
+        Each model's own result against its float64 result: how much of `single` is rounding.
+    """
+
+    method: str
+    single: Agreement
+    double: Agreement
+    noise: tuple[Agreement, Agreement]
+
+    def numbers(self) -> dict[str, Any]:
+        """The worst figures over the samples, for tables and JSON."""
+        single = self.single.worst()
+        return {
+            "cosine": single["cosine"],
+            "relative_l2": single["relative_l2"],
+            "max_abs": single["max_abs"],
+            "spearman": single["spearman"],
+            "float64_relative_l2": self.double.worst()["relative_l2"],
+            "float32_noise": [noise.worst()["relative_l2"] for noise in self.noise],
+        }
+
+
+def parity(first: Model, second: Model, x: Any, method: str, target: Target = None, **params: Any) -> Parity:
+    """Run one method on two models and in float64 on copies of both.
+
+    Parameters
+    ----------
+    first, second : Model
+    x : array (N, ...)
+    method : str
+    target : as for `explain`
+        None is settled once, by the first model, so that both explain the same class.
+    **params
+        The method's parameters.
+    """
+    models = (first, second, in_double(first), in_double(second))
+    if target is None:
+        target = first.predict(x).tolist()
+    results: list[Explanation] = [explain(model, x, method, target, **params) for model in models]
+    single = [result.values for result in results[:2]]
+    double = [result.values for result in results[2:]]
+    return Parity(
+        method,
+        agreement(single[0], single[1]),
+        agreement(double[0], double[1]),
+        (agreement(single[0], double[0]), agreement(single[1], double[1])),
+    )
+
+
+def in_double(model: Model) -> Model:
+    """A float64 copy of a model; the model itself where it already is one."""
+    if model.dtype == "float64":
+        return model
+    double = wrap(model.net, model.preprocess, model.labels, "float64", model.output, model.input_shape)
+    double.name = model.name
+    return double

@@ -1,0 +1,61 @@
+"""Parameters that several methods share, checked in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, MethodError, NonFiniteError
+from .explanation import Array
+
+
+def positive_count(name: str, value: Any) -> int:
+    """Return a whole number of at least one, or raise `MethodError` naming the parameter."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise MethodError(f"{name}={value!r} is not a positive whole number.", f"Pass {name}=1 or more.")
+    return int(value)
+
+
+def non_negative(name: str, value: Any) -> float:
+    """Return a finite number of at least zero, or raise `MethodError` naming the parameter."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not np.isfinite(number) or number < 0:
+        raise MethodError(f"{name}={value!r} is not a number of at least 0.", f"Pass {name}=0 or more.")
+    return number
+
+
+def finite_gradient(gradient: Array) -> Array:
+    """Return the gradient, or raise `NonFiniteError` if it holds NaN or infinite values."""
+    if not np.isfinite(gradient).all():
+        raise NonFiniteError(
+            "The gradient holds NaN or infinite values.", "Check the weights, and operations such as sqrt or log at 0."
+        )
+    return gradient
+
+
+def pictures(x: Array, method: str) -> Array:
+    """Return a batch of pictures (N, C, H, W), or raise `InputError`."""
+    if x.ndim != 4:
+        raise InputError(
+            f"The method '{method}' explains pictures, the input has shape {x.shape}.",
+            "Pass (samples, channels, height, width), or choose another method.",
+        )
+    return x
+
+
+def baseline_like(baseline: Any, x: Array) -> Array:
+    """Broadcast a baseline (a number or an array) to the batch, or raise `InputError`."""
+    try:
+        broadcast = np.broadcast_to(np.asarray(baseline, dtype=x.dtype), x.shape)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The baseline {np.shape(baseline)} does not fit the input {x.shape}.",
+            "Pass a number, or an array of the shape of one sample or of the batch.",
+        ) from error
+    if not np.isfinite(broadcast).all():
+        raise InputError("The baseline holds NaN or infinite values.", "Use finite numbers.")
+    return broadcast

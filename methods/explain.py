@@ -1,0 +1,75 @@
+"""One call for every method."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from typing import Any
+
+from ..backends.model import Model
+from ..backends.objective import Target
+from ..errors import InputError, MethodError, suggest
+from .explanation import Explanation
+from .registry import get_method
+
+
+def explain(
+    model: Model, x: Any, method: str = "integrated_gradients", target: Target = None, **params: Any
+) -> Explanation:
+    """Explain what a model says of a batch of inputs.
+
+    Parameters
+    ----------
+    model : Model
+        From `twinlens.wrap` or `twinlens.load_model`.
+    x : array or native tensor (N, ...)
+        For pictures (N, 3, H, W), RGB, 0 to 1.
+    method : str
+        One of ``twinlens.methods()``.
+    target : int, list of int, None or callable
+        The class to explain, one for all or one per sample; None for the predicted class, which is recorded; a
+        function of the native scores that returns one number per sample, for gradient methods.
+    **params
+        The method's parameters, see ``twinlens.methods()[name].defaults``.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    MethodError
+        If the method or a parameter does not exist.
+    InputError, TargetError, LayerError, NoGradientError, NonFiniteError
+        If the input, target or layer does not fit the model.
+    """
+    if not isinstance(model, Model):
+        raise InputError(
+            f"The model is a {type(model).__name__}, not a twinlens Model.", "Wrap it first: twinlens.wrap(net)."
+        )
+    chosen = get_method(method)
+    defaults = chosen.defaults
+    for name in params:
+        if name not in defaults:
+            raise MethodError(f"The method '{method}' has no parameter '{name}'.", suggest(name, defaults))
+    merged = defaults | params
+    for name, value in merged.items():
+        if value is inspect.Parameter.empty:
+            raise MethodError(f"The method '{method}' needs the parameter '{name}'.", f"Pass {name}=...")
+    x = model.check_input(x)
+    start = time.perf_counter()
+    found = chosen.function(model, x, target, **merged)
+    return Explanation(
+        values=found.values,
+        inputs=x,
+        target=found.target,
+        scores=found.scores,
+        method=method,
+        params=merged,
+        backend=model.backend.name,
+        model=model.name,
+        seed=merged.get("seed"),
+        seconds=time.perf_counter() - start,
+        error=found.error,
+        extras=found.extras,
+    )

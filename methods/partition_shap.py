@@ -1,0 +1,86 @@
+"""Partition SHAP on pictures, by the ``shap`` package, on a network of either framework as a black box."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..backends.chunks import BatchSize
+from ..backends.model import Model
+from ..backends.objective import Target, class_targets
+from ..errors import MethodError, MissingPackageError
+from .checks import pictures, positive_count
+from .explanation import Array
+from .integrated_gradients import completeness
+from .randomness import global_numpy_seed
+from .registry import Attribution, register
+
+
+@register(
+    "partition_shap",
+    family="perturbation",
+    paper="A Unified Approach to Interpreting Model Predictions (Lundberg & Lee, 2017, arXiv:1705.07874)",
+    needs="scores",
+    error="additivity residual: sum of the attributions minus (probability of x - probability of the masked picture)",
+    access="model-agnostic",
+)
+def partition_shap(
+    model: Model,
+    x: Array,
+    target: Target,
+    *,
+    max_evaluations: int = 500,
+    mask: str = "blur(16,16)",
+    seed: int = 0,
+    batch_size: BatchSize = "auto",
+) -> Attribution:
+    """Owen values of the target's probability over a hierarchy of rectangles, hidden by blurring or inpainting.
+
+    The more evaluations, the smaller the rectangles. ``values`` has the shape of the input.
+
+    Parameters
+    ----------
+    max_evaluations : int
+        Runs of the network per picture.
+    mask : str
+        How a hidden rectangle is filled: ``"blur(16,16)"`` (the kernel in pixels), ``"inpaint_telea"`` or
+        ``"inpaint_ns"``.
+    seed : int
+    batch_size : int or "auto"
+    """
+    try:
+        import shap
+    except ImportError as error:
+        raise MissingPackageError(
+            "The package 'shap' is not installed.", "Install it with: pip install shap."
+        ) from error
+
+    evaluations = positive_count("max_evaluations", max_evaluations)
+    pictures(x, "partition_shap")
+    if callable(target):
+        raise MethodError("partition_shap explains a class's probability.", "Pass a class number or None as target.")
+    if x.shape[1] != 3:
+        raise MethodError(f"partition_shap needs 3 channels, the pictures have {x.shape[1]}.", "Choose another method.")
+    if not mask.startswith(("blur(", "inpaint_telea", "inpaint_ns")):
+        raise MethodError(f"mask='{mask}' is not known.", "Use blur(16,16), inpaint_telea or inpaint_ns.")
+    scores = model.forward(x, batch_size)
+    classes = class_targets(target, len(x), scores)
+
+    def one(picture: Array, label: int) -> tuple[Array, float]:
+        hwc = np.moveaxis(picture, 0, -1).astype(np.float32)
+
+        def probability(batch: Array) -> Array:
+            return model.probabilities(np.moveaxis(np.asarray(batch), -1, 1), batch_size)[:, label]
+
+        with global_numpy_seed(seed):
+            explainer = shap.PartitionExplainer(probability, shap.maskers.Image(mask, hwc.shape))
+            found = explainer(hwc[None], max_evals=evaluations, batch_size=64, silent=True)
+        values = np.moveaxis(np.asarray(found.values, dtype=np.float64).reshape(hwc.shape), -1, 0)
+        return values, float(np.ravel(found.base_values)[0])
+
+    results = [one(picture, int(label)) for picture, label in zip(x, classes, strict=True)]
+    values = np.stack([values for values, _ in results])
+    base = np.array([base for _, base in results])
+    whole = model.probabilities(x, batch_size)[np.arange(len(x)), classes]
+    return Attribution(
+        values.astype(x.dtype), scores, classes, completeness(values, whole - base), {"base_value": base}
+    )

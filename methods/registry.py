@@ -1,0 +1,144 @@
+"""The table of methods: each is a function on the backend protocol with its paper and its place in the taxonomy."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..backends.model import Model
+from ..backends.objective import Target
+from ..errors import MethodError, suggest
+from .explanation import Array, ErrorEstimate
+
+# Modules are imported when the table is first read, so that `import twinlens` stays light.
+_MODULES = (
+    "saliency",
+    "smoothgrad",
+    "integrated_gradients",
+    "expected_gradients",
+    "lime_image",
+    "partition_shap",
+    "filter_visualisation",
+)
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What a method's function returns; `explain` adds the rest.
+
+    Attributes
+    ----------
+    values : ndarray
+    scores : ndarray (N, classes)
+    target : ndarray of int (N,) or None
+    error : ErrorEstimate or None
+    extras : dict of ndarray
+    """
+
+    values: Array
+    scores: Array
+    target: npt.NDArray[np.int64] | None
+    error: ErrorEstimate | None = None
+    extras: Mapping[str, Array] = field(default_factory=dict)
+
+
+class MethodFunction(Protocol):
+    """``function(model, x, target, **parameters)`` on a checked input."""
+
+    __name__: str
+
+    def __call__(self, model: Model, x: Array, target: Target, **parameters: Any) -> Attribution: ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name : str
+        What `explain` is asked for.
+    family : str
+        ``"gradients"``, ``"perturbation"``, ...
+    paper : str
+        Title, year and arXiv number.
+    needs : str
+        ``"gradient"`` or ``"scores"``: what the model must offer.
+    error : str
+        What the result's error estimate is.
+    time, access, scope : str
+        The taxonomy: intrinsic or post hoc, model-specific or model-agnostic, local or global.
+    function : callable
+    """
+
+    name: str
+    family: str
+    paper: str
+    needs: Literal["gradient", "scores"]
+    error: str
+    function: MethodFunction
+    time: Literal["intrinsic", "post hoc"] = "post hoc"
+    access: Literal["model-specific", "model-agnostic"] = "model-specific"
+    scope: Literal["local", "global"] = "local"
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Parameters and their default values; ``inspect.Parameter.empty`` marks one that must be given."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    @property
+    def summary(self) -> str:
+        """First line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+
+_METHODS: dict[str, Method] = {}
+
+
+def register(
+    name: str,
+    *,
+    family: str,
+    paper: str,
+    needs: Literal["gradient", "scores"],
+    error: str,
+    access: Literal["model-specific", "model-agnostic"] = "model-specific",
+    scope: Literal["local", "global"] = "local",
+) -> Callable[[Any], Any]:
+    """Put a function into the table of methods under a name."""
+
+    def add(function: Any) -> Any:
+        if name in _METHODS:
+            raise ValueError(f"the method '{name}' is registered twice")
+        _METHODS[name] = Method(name, family, paper, needs, error, function, access=access, scope=scope)
+        return function
+
+    return add
+
+
+def methods() -> dict[str, Method]:
+    """All methods by name: family, paper, taxonomy, parameters, error estimate."""
+    for module in _MODULES:
+        importlib.import_module(f".{module}", __package__)
+    return dict(_METHODS)
+
+
+def get_method(name: str) -> Method:
+    """Return the method of a name.
+
+    Raises
+    ------
+    MethodError
+        If there is none, naming the nearest.
+    """
+    known = methods()
+    if name not in known:
+        raise MethodError(f"There is no method '{name}'.", suggest(name, known))
+    return known[name]
