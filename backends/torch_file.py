@@ -1,0 +1,179 @@
+"""Read the weights in a file written by ``torch.save`` without torch, and without running what it says.
+
+Such a file is a pickle beside raw numbers. The unpickler here knows arrays, their storages and ordered dictionaries;
+anything else that a file asks for is refused before it is called.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from ..errors import CheckpointError, UnsafeCheckpointError
+from .protocol import Array
+
+_DTYPES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    # The upper half of a float32, widened after reading: NumPy has no such type.
+    "BFloat16Storage": "<u2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "<i1",
+    "ByteStorage": "<u1",
+    "BoolStorage": "?",
+}
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+
+
+class _Storage(NamedTuple):
+    key: str
+    kind: str
+    length: int
+
+
+class _Tensor(NamedTuple):
+    """A tensor whose numbers are still in the file."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def array(self, numbers: Array) -> Array:
+        """Cut the tensor out of its storage; a view that leaves the storage is refused."""
+        count = math.prod(self.shape)
+        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
+        if min((0, self.offset, *self.shape, *self.strides)) < 0 or (count and last >= len(numbers)):
+            raise ValueError("a tensor reaches beyond its storage")
+        if count > len(numbers):
+            raise ValueError("a tensor has more elements than its storage")
+        strides = tuple(step * numbers.itemsize for step in self.strides)
+        view = np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides, writeable=False)
+        if self.storage.kind == "BFloat16Storage":
+            return (view.astype(np.uint32) << 16).view(np.float32)
+        return view.copy()
+
+
+def _rebuild_tensor(storage: _Storage, offset: int, shape: Any, strides: Any, *_: Any) -> _Tensor:
+    if not isinstance(storage, _Storage):
+        raise pickle.UnpicklingError("a tensor without storage")
+    return _Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+
+
+def _rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
+    return tensor
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild_tensor
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return _rebuild_parameter
+        if module == "torch" and name in _DTYPES:
+            return name
+        raise UnsafeCheckpointError(
+            f"The file asks for '{module}.{name}', which is neither an array nor a plain container.",
+            "Save the state dict alone: torch.save(net.state_dict(), path).",
+        )
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        marker, kind, key, _, length, *view = pid
+        if marker != "storage" or kind not in _DTYPES or any(view):
+            raise pickle.UnpicklingError(f"unknown storage {pid!r}")
+        return _Storage(str(key), str(kind), int(length))
+
+
+def read_torch_file(path: str | Path) -> Any:
+    """Read what ``torch.save`` wrote, in its zip format or in the older one.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.pth`` or ``.pt`` file that holds tensors, numbers, strings, lists and dictionaries.
+
+    Returns
+    -------
+    dict or other plain object
+        What was saved, with NumPy arrays in place of tensors; bfloat16 is widened to float32.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, truncated or of another format.
+    UnsafeCheckpointError
+        If the file asks for anything but arrays and plain containers; nothing of it was run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"There is no weights file '{path}'.", "Check the path.")
+    try:
+        with path.open("rb") as file:
+            return _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
+    except (CheckpointError, MemoryError):
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"'{path}' is not a whole file of torch.save ({error}).", "Save or download it again."
+        ) from error
+
+
+def _read_zip(file: BinaryIO) -> Any:
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        pickled = next((name for name in names if name.endswith("/data.pkl")), None)
+        if pickled is None:
+            raise ValueError("it holds no data.pkl; a TorchScript archive is a program, not weights")
+        root = pickled.removesuffix("data.pkl")
+        if f"{root}byteorder" in names and archive.read(f"{root}byteorder") != b"little":
+            raise ValueError("its numbers are big-endian")
+        content = _Unpickler(io.BytesIO(archive.read(pickled))).load()
+        return _fill(content, lambda storage: archive.read(f"{root}data/{storage.key}"), {})
+
+
+def _read_legacy(file: BinaryIO) -> Any:
+    file.seek(0)
+    if _Unpickler(file).load() != _LEGACY_MAGIC or _Unpickler(file).load() != _LEGACY_PROTOCOL:
+        raise ValueError("its first bytes are those of another format")
+    if not _Unpickler(file).load().get("little_endian", True):
+        raise ValueError("its numbers are big-endian")
+    content = _Unpickler(file).load()
+    kinds = {storage.key: storage.kind for storage in _storages(content)}
+    raw: dict[str, bytes] = {}
+    for key in _Unpickler(file).load():
+        length = int.from_bytes(file.read(8), "little")
+        raw[key] = file.read(length * np.dtype(_DTYPES[kinds[key]]).itemsize)
+    return _fill(content, lambda storage: raw[storage.key], {})
+
+
+def _storages(content: Any) -> list[_Storage]:
+    if isinstance(content, _Tensor):
+        return [content.storage]
+    children = content.values() if isinstance(content, dict) else content if type(content) in (list, tuple) else ()
+    return [storage for child in children for storage in _storages(child)]
+
+
+def _fill(content: Any, read: Any, seen: dict[_Storage, Array]) -> Any:
+    if isinstance(content, _Tensor):
+        storage = content.storage
+        if storage not in seen:
+            seen[storage] = np.frombuffer(read(storage), dtype=_DTYPES[storage.kind], count=storage.length)
+        return content.array(seen[storage])
+    if isinstance(content, dict):
+        return {key: _fill(value, read, seen) for key, value in content.items()}
+    if type(content) in (list, tuple):
+        return type(content)(_fill(value, read, seen) for value in content)
+    return content

@@ -1,0 +1,480 @@
+"""Weights files: what is written can be read, whatever framework wrote it, and nothing in a file is ever run."""
+
+from __future__ import annotations
+
+import collections
+import copyreg
+import functools
+import importlib
+import importlib.util
+import io
+import json
+import os
+import pickle
+import runpy
+import struct
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from twinlens.backends import Backend
+from twinlens.backends.weights import read_weights, write_weights
+from twinlens.errors import CheckpointError, NonFiniteError, UnsafeCheckpointError, WeightsError
+
+
+@pytest.fixture
+def torch() -> Any:
+    return pytest.importorskip("torch")
+
+
+@pytest.fixture
+def paddle() -> Any:
+    if importlib.util.find_spec("paddle") is None:
+        pytest.skip("paddle is not installed")
+    return importlib.import_module("paddle")
+
+
+def some_state() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        "conv.weight": rng.normal(size=(4, 3, 3, 3)).astype(np.float32),
+        "conv.bias": rng.normal(size=4),
+        "count": np.array(7, np.int64),
+        "mask": np.array([True, False]),
+        "empty": np.zeros((0, 3), np.float32),
+    }
+
+
+def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert list(sorted(found)) == list(sorted(expected))
+    for name, array in expected.items():
+        assert found[name].dtype == array.dtype, name
+        assert found[name].shape == array.shape, name
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+# -- safetensors ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_read_back_bit_for_bit(tmp_path: Path) -> None:
+    path = write_weights(tmp_path / "w.safetensors", some_state(), {"model": "cnn"})
+    weights = read_weights(path)
+    assert_same(weights.arrays, some_state())
+    assert weights.framework == "torch"
+    assert weights.metadata == {"framework": "torch", "model": "cnn"}
+
+
+def test_arrays_are_written_by_value_whatever_their_memory_order(tmp_path: Path) -> None:
+    square = np.arange(12.0).reshape(3, 4)
+    odd = {
+        "transposed": square.T,
+        "reversed": square[::-1],
+        "big": square.astype(">f8"),
+        "fortran": np.asfortranarray(square),
+    }
+    found = read_weights(write_weights(tmp_path / "w.safetensors", odd)).arrays
+    for name, array in odd.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_arrays_that_are_read_can_be_written_to(tmp_path: Path, torch: Any) -> None:
+    torch.save({"a": torch.ones(3)}, tmp_path / "w.pth")
+    write_weights(tmp_path / "w.safetensors", {"a": np.ones(3)})
+    for name in ("w.pth", "w.safetensors"):
+        read_weights(tmp_path / name).arrays["a"][:] = 2
+
+
+@pytest.mark.parametrize(
+    ("header", "framework"),
+    [({"framework": "paddle"}, "paddle"), ({"format": "pd"}, "paddle"), ({"format": "pt"}, "torch"), ({}, "torch")],
+)
+def test_the_header_says_whose_layout_a_safetensors_file_has(
+    tmp_path: Path, header: dict[str, str], framework: str
+) -> None:
+    save = importlib.import_module("safetensors.numpy").save_file
+    save({"a": np.ones(2, np.float32)}, tmp_path / "w.safetensors", header or None)
+    assert read_weights(tmp_path / "w.safetensors").framework == framework
+
+
+def test_bfloat16_is_widened_exactly(tmp_path: Path, torch: Any) -> None:
+    values = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
+    torch.save({"a": values}, tmp_path / "w.pth")
+    raw = values.view(torch.int16).numpy().tobytes()
+    header = json.dumps({"a": {"dtype": "BF16", "shape": [5, 3], "data_offsets": [0, len(raw)]}}).encode()
+    (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + raw)
+    for name in ("w.pth", "w.safetensors"):
+        assert_same(read_weights(tmp_path / name).arrays, {"a": values.float().numpy()})
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_weights(tmp_path / "w.safetensors", {"a": np.ones(3)})
+
+    def full_disk(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full_disk)
+    with pytest.raises(CheckpointError, match="No space left"):
+        write_weights(path, {"a": np.zeros(3)})
+    np.testing.assert_array_equal(read_weights(path).arrays["a"], 1)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writing_into_a_missing_folder_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        write_weights(tmp_path / "nowhere" / "w.safetensors", {"a": np.ones(3)})
+
+
+def test_only_numbers_are_written(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="'a' holds object"):
+        write_weights(tmp_path / "w.safetensors", {"a": np.array([None])})
+    with pytest.raises(CheckpointError, match=r"\.safetensors"):
+        write_weights(tmp_path / "w.pth", {"a": np.ones(3)})
+
+
+def test_nan_is_refused_only_where_asked(tmp_path: Path) -> None:
+    state = {"a": np.array([1.0, np.nan])}
+    assert np.isnan(read_weights(write_weights(tmp_path / "w.safetensors", state)).arrays["a"][1])
+    with pytest.raises(NonFiniteError, match="'a'"):
+        write_weights(tmp_path / "x.safetensors", state, finite=True)
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+# -- torch ---------------------------------------------------------------------------------------------------------
+
+
+def torch_net(torch: Any) -> Any:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten(), torch.nn.Linear(4, 2)
+    )
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_torch_state_dict_is_read(tmp_path: Path, torch: Any, zipped: bool) -> None:
+    net = torch_net(torch)
+    torch.save(net.state_dict(), tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    weights = read_weights(tmp_path / "w.pth")
+    assert weights.framework == "torch"
+    assert_same(weights.arrays, {name: t.numpy() for name, t in net.state_dict().items()})
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
+def test_a_nested_state_dict_is_found_and_its_prefix_taken_off(tmp_path: Path, torch: Any, key: str) -> None:
+    net = torch_net(torch)
+    wrapped = torch.nn.DataParallel(net).state_dict()
+    torch.save({"epoch": 3, key: wrapped, "optimizer": {"state": {}}}, tmp_path / "w.PT")
+    assert set(read_weights(tmp_path / "w.PT").arrays) == set(net.state_dict())
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_torch_file_is_read_without_torch(
+    tmp_path: Path, torch: Any, zipped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = torch.nn.DataParallel(torch_net(torch)).state_dict()
+    torch.save({"state_dict": state}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    expected = read_weights(tmp_path / "w.pth").arrays
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else find_spec(name))
+    monkeypatch.setattr(torch, "load", None)
+    assert_same(read_weights(tmp_path / "w.pth").arrays, expected)
+    (tmp_path / "h.pth").write_bytes(hostile_pickles(tmp_path / "marker")["os.system"])
+    with pytest.raises(UnsafeCheckpointError):
+        read_weights(tmp_path / "h.pth")
+
+
+def test_a_whole_model_is_refused_and_the_cure_named(tmp_path: Path, torch: Any) -> None:
+    torch.save(torch_net(torch), tmp_path / "w.pth")
+    with pytest.raises(UnsafeCheckpointError, match=r"Sequential.*torch\.save\(net\.state_dict\(\)"):
+        read_weights(tmp_path / "w.pth")
+
+
+def test_a_script_archive_is_refused(tmp_path: Path, torch: Any) -> None:
+    torch.jit.save(torch.jit.trace(torch.nn.ReLU(), torch.ones(2)), tmp_path / "w.pt")
+    with pytest.raises(UnsafeCheckpointError, match="TorchScript"):
+        read_weights(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("content", [{"epoch": 3}, {}, [1, 2], 3.0, {"a": "text"}, {1: 2}])
+@pytest.mark.parametrize("suffix", [".pth", ".pdparams"])
+def test_a_file_without_a_state_dict_says_what_it_holds(tmp_path: Path, torch: Any, content: Any, suffix: str) -> None:
+    path = tmp_path / f"w{suffix}"
+    if suffix == ".pth":
+        torch.save(content, path)
+    else:
+        path.write_bytes(pickle.dumps(content))
+    with pytest.raises(CheckpointError, match=r"no state dict.*it(s entry| is)") as error:
+        read_weights(path)
+    assert "\n" not in str(error.value)
+
+
+# -- Paddle --------------------------------------------------------------------------------------------------------
+
+
+def paddle_net(paddle: Any) -> Any:
+    return paddle.nn.Sequential(paddle.nn.Conv2D(3, 4, 3), paddle.nn.BatchNorm2D(4), paddle.nn.Linear(4, 2))
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_a_paddle_state_dict_is_read(tmp_path: Path, paddle: Any, protocol: int) -> None:
+    net = paddle_net(paddle)
+    path = tmp_path / "w.pdparams"
+    paddle.save(net.state_dict(), str(path), protocol=protocol)
+    weights = read_weights(path)
+    assert weights.framework == "paddle"
+    assert_same(weights.arrays, {name: t.numpy() for name, t in net.state_dict().items()})
+
+
+def test_a_nested_paddle_checkpoint_is_read(tmp_path: Path, paddle: Any) -> None:
+    net = paddle_net(paddle)
+    path = tmp_path / "w.pdparams"
+    paddle.save({"epoch": 3, "model": net.state_dict(), "extra": [paddle.ones([2])]}, str(path))
+    assert_same(read_weights(path).arrays, {name: t.numpy() for name, t in net.state_dict().items()})
+
+
+def test_paddle_reads_the_same_numbers_as_we_do(tmp_path: Path, paddle: Any) -> None:
+    state = {name: paddle.to_tensor(array) for name, array in some_state().items() if array.size}
+    state["half"] = paddle.ones([3]).astype("float16")
+    state["bfloat16"] = paddle.to_tensor([1.0, -2.5, 3.140625]).astype("bfloat16")
+    path = tmp_path / "w.pdparams"
+    paddle.save(state, str(path))
+    found = read_weights(path).arrays
+    expected = {
+        name: (t.astype("float32") if name == "bfloat16" else t).numpy() for name, t in paddle.load(str(path)).items()
+    }
+    assert_same(found, expected)
+
+
+def test_tensors_that_paddle_cut_into_slices_are_joined(tmp_path: Path, paddle: Any) -> None:
+    from paddle.framework import io_utils
+
+    whole = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    saved = {"a@@.0": whole.ravel()[:10], "a@@.1": whole.ravel()[10:], "b": np.ones(2),
+             "UnpackBigParamInfor@@": {"a": {"OriginShape": (2, 3, 4), "slices": ["a@@.0", "a@@.1"]}}}  # fmt: skip
+    path = tmp_path / "w.pdparams"
+    path.write_bytes(pickle.dumps(saved, protocol=2))
+    assert_same(read_weights(path).arrays, io_utils._pack_loaded_dict(saved))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("core", ["numpy._core", "numpy.core"])
+def test_every_pickle_protocol_and_numpy_spelling_is_read(tmp_path: Path, protocol: int, core: str) -> None:
+    arrays = {
+        **some_state(),
+        "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "big": np.arange(3, dtype=">i4"),
+    }
+    raw = pickle.dumps(collections.OrderedDict(arrays, scalar=np.float32(3)), protocol=protocol)
+    if protocol < 4:  # text, where lengths do not matter
+        raw = raw.replace(b"cnumpy._core.", b"cnumpy.core.").replace(b"cnumpy.core.", f"c{core}.".encode())
+    path = tmp_path / "w.pdparams"
+    path.write_bytes(raw)
+    found = read_weights(path).arrays
+    for name, array in {**arrays, "scalar": np.array(np.float32(3))}.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+        assert found[name].dtype == np.asarray(array).dtype.newbyteorder("=")
+
+
+# -- damaged files -------------------------------------------------------------------------------------------------
+
+
+def write_a_good_file(path: Path, torch: Any) -> None:
+    if path.suffix == ".safetensors":
+        write_weights(path, some_state())
+    elif path.suffix == ".pdparams":
+        path.write_bytes(pickle.dumps(some_state(), protocol=4))
+    else:
+        torch.save({"a": torch.ones(100)}, path)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pdparams"])
+@pytest.mark.parametrize("keep", [1, 7, 40, 0.5, 0.99])
+def test_a_truncated_file_is_one_line(tmp_path: Path, torch: Any, suffix: str, keep: float) -> None:
+    path = tmp_path / f"w{suffix}"
+    write_a_good_file(path, torch)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(keep * len(whole)) if keep < 1 else int(keep)])
+    with pytest.raises(CheckpointError) as error:
+        read_weights(path)
+    assert "\n" not in str(error.value)
+    assert "weights_only" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".pdparams"])
+@pytest.mark.parametrize(
+    "content", [b"<html>not found</html>", b"\x00" * 64, b"PK\x03\x04" + b"\x00" * 30, b"\x80\x04."]
+)
+def test_a_file_of_another_format_is_one_line(tmp_path: Path, torch: Any, suffix: str, content: bytes) -> None:
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="w" + suffix) as error:
+        read_weights(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_container_that_holds_itself_ends(tmp_path: Path) -> None:
+    cycle: dict[str, Any] = {}
+    cycle["model"] = cycle
+    (tmp_path / "w.pdparams").write_bytes(pickle.dumps(cycle))
+    with pytest.raises(CheckpointError, match="RecursionError"):
+        read_weights(tmp_path / "w.pdparams")
+
+
+def test_missing_empty_and_foreign_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.pth").touch()
+    (tmp_path / "w.h5").write_bytes(b"x")
+    (tmp_path / "folder.pth").mkdir()
+    for name, said in (
+        ("none.pth", "no weights file"),
+        ("empty.pth", "is empty"),
+        ("w.h5", "ending '.h5'"),
+        ("folder.pth", "is a folder"),
+    ):
+        with pytest.raises(CheckpointError, match=said):
+            read_weights(tmp_path / name)
+
+
+# -- hostile files -------------------------------------------------------------------------------------------------
+
+
+class Call:
+    """Pickles as a call of any function."""
+
+    def __init__(self, function: Any, *args: Any, state: Any = None) -> None:
+        self.call = (function, args, state) if state is not None else (function, args)
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def hostile_pickles(marker: Path) -> dict[str, bytes]:
+    touch = f"touch {marker}"
+    code = f"open({str(marker)!r}, 'w')"
+    command = touch.encode()
+    objects = np.empty(1, object)
+    objects[0] = Call(os.system, touch)
+    calls: dict[str, Any] = {
+        "os.system": Call(os.system, touch),
+        "eval": Call(eval, code),
+        "exec": Call(exec, code),
+        "open": Call(open, str(marker), "w"),
+        "subprocess.Popen": Call(subprocess.Popen, ["touch", str(marker)]),
+        "functools.reduce": Call(functools.reduce, os.system, [touch]),
+        "map": Call(list, Call(map, os.system, [touch])),
+        "runpy": Call(runpy.run_path, str(marker)),
+        "numpy load": Call(np.load, str(marker), None, True),
+        "numpy object array": objects,
+        "in a list": [1, Call(os.system, touch)],
+        "as a key": {Call(tuple, [Call(os.system, touch)]): 1},
+        "pickle in pickle": Call(pickle.loads, pickle.dumps(Call(os.system, touch))),
+        "codecs chain": Call(eval, Call(importlib.import_module("codecs").decode, code.encode().hex(), "hex")),
+        "a whole object": marker,
+    }
+    pickles = {name: pickle.dumps({"a": call}, protocol=2) for name, call in calls.items()}
+    return {
+        **pickles,
+        "posix.system": b"cposix\nsystem\n(V" + command + b"\ntR.",
+        "protocol 4 global": b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c" + bytes([len(command)]) + command + b"\x85R.",
+        "getattr chain": b"cbuiltins\ngetattr\n(cbuiltins\n__import__\n(Vos\ntRVsystem\ntR(V" + command + b"\ntR.",
+        "functools.partial": b"cfunctools\npartial\n(cos\nsystem\nV" + command + b"\ntR)R.",
+        "dotted name": b"\x80\x04\x8c\x05numpy\x8c\x13ndarray.__class__.x\x93.",
+        "instance opcode": b"(V" + command + b"\nios\nsystem\n.",
+        "object opcode": b"(cos\nsystem\nV" + command + b"\no.",
+        "extension opcode": b"\x80\x02\x82\xf0V" + command + b"\n\x85R.",
+        "persistent id": b"P" + command + b"\n.",
+        "binary persistent id": b"V" + command + b"\nQ.",
+        "new object": b"\x80\x02cos\nsystem\nV" + command + b"\n\x85\x81.",
+        "build on a function": b"c_codecs\nencode\n}V__doc__\nVx\nsb.",
+        "build on a class": b"ccollections\nOrderedDict\n}Vget\nVx\nsb.",
+        "array of objects": b"cnumpy\ndtype\n(VO8\nI00\nI01\ntR.",
+        "structured array": b"cnumpy\ndtype\n(VV8\nI00\nI01\ntR(I4\nV|\nNNNI8\nI1\nI63\ntb.",
+        "codec": b"c_codecs\nencode\n(Vabc\nVrot13\ntR.",
+        "torch storage": b"ctorch.storage\n_load_from_bytes\n(V" + command + b"\ntR.",
+        "torch hub": b"ctorch.hub\nload\n(V" + command + b"\ntR.",
+        "torch script": b"ctorch.jit.unsupported_tensor_ops\nexecWrapper\n(V" + code.encode() + b"\n}}tR.",
+        "torch rebuild": b"ctorch._tensor\n_rebuild_from_type_v2\n(cos\nsystem\nN(V" + command + b"\ntNtR.",
+    }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _an_extension_code_stands_for_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache by which pickle's own unpickler gets past `find_class`."""
+    monkeypatch.setitem(copyreg._extension_cache, 240, os.system)  # type: ignore[attr-defined]
+
+
+def as_paddle_file(raw: bytes, path: Path, torch: Any) -> Path:
+    path = path.with_suffix(".pdparams")
+    path.write_bytes(raw)
+    return path
+
+
+def as_torch_zip(raw: bytes, path: Path, torch: Any) -> Path:
+    path, buffer = path.with_suffix(".pth"), io.BytesIO()
+    torch.save({"a": torch.ones(2)}, buffer)
+    with zipfile.ZipFile(buffer) as good, zipfile.ZipFile(path, "w") as bad:
+        for name in good.namelist():
+            bad.writestr(name, raw if name.endswith("data.pkl") else good.read(name))
+    return path
+
+
+def as_old_torch_file(raw: bytes, path: Path, torch: Any) -> Path:
+    path, buffer = path.with_suffix(".pt"), io.BytesIO()
+    torch.save({}, buffer, _use_new_zipfile_serialization=False)
+    good = buffer.getvalue()
+    path.write_bytes(good[: good.index(b"}q", 60)] + raw)
+    return path
+
+
+def as_bare_torch_file(raw: bytes, path: Path, torch: Any) -> Path:
+    path = path.with_suffix(".pth")
+    path.write_bytes(raw)
+    return path
+
+
+@pytest.mark.parametrize("name", list(hostile_pickles(Path("marker"))))
+@pytest.mark.parametrize("disguise", [as_paddle_file, as_torch_zip, as_old_torch_file, as_bare_torch_file])
+def test_nothing_in_a_hostile_file_is_run(
+    tmp_path: Path, torch: Any, name: str, disguise: Callable[[bytes, Path, Any], Path]
+) -> None:
+    marker = tmp_path / "marker"
+    path = disguise(hostile_pickles(marker)[name], tmp_path / "w", torch)
+    with pytest.raises(CheckpointError, match=path.name) as error:
+        read_weights(path)
+    assert not marker.exists()
+    assert "\n" not in str(error.value)
+    assert "weights_only" not in str(error.value)
+
+
+def test_a_hostile_call_is_named(tmp_path: Path, torch: Any) -> None:
+    raw = hostile_pickles(tmp_path / "marker")["os.system"]
+    for disguise in (as_paddle_file, as_torch_zip):
+        with pytest.raises(UnsafeCheckpointError, match=r"posix\.system.*nothing of it was run"):
+            read_weights(disguise(raw, tmp_path / "w", torch))
+
+
+@pytest.mark.parametrize("name", ["os.system", "getattr chain", "extension opcode", "numpy object array"])
+def test_the_hostile_files_do_harm_where_they_are_trusted(tmp_path: Path, name: str) -> None:
+    marker = tmp_path / "marker"
+    pickle.loads(hostile_pickles(marker)[name])
+    assert marker.exists()
+
+
+def test_a_hostile_file_changes_no_admitted_function(tmp_path: Path, torch: Any) -> None:
+    for name in ("build on a function", "build on a class"):
+        with pytest.raises(UnsafeCheckpointError):
+            read_weights(as_paddle_file(hostile_pickles(tmp_path / "marker")[name], tmp_path / "w", torch))
+    path = tmp_path / "good.pdparams"
+    path.write_bytes(pickle.dumps(some_state(), protocol=2))
+    assert_same(read_weights(path).arrays, some_state())
+
+
+def test_weights_go_from_a_network_to_a_file_and_back(tmp_path: Path, backend: Backend) -> None:
+    nn = backend.nn
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+    state = {name: array + 0.5 for name, array in backend.state(net).items()}
+    backend.load(net, read_weights(write_weights(tmp_path / "w.safetensors", state)).arrays)
+    assert_same(backend.state(net), state)

@@ -1,0 +1,163 @@
+"""The command line: every command says what it does, what went wrong, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import TwinlensError
+
+app = typer.Typer(
+    name="twinlens",
+    help="Explainable AI on PaddlePaddle and PyTorch alike.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from . import __version__
+
+        typer.echo(f"twinlens {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    # Figures are written to files: without this a machine without a screen can fail on the first one.
+    os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="A YAML file, such as configs/saliency.yaml.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write; runs/NAME when left out.")] = None,
+    backend: Annotated[str | None, typer.Option(help="torch, paddle or both.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A Food-11 folder, or a picture to add to the photographs.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the file's.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Where everything random comes from.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, or auto.")] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+) -> None:
+    """Do the tasks of a configuration; write explanations, figures, results.json and report.html."""
+    with _one_line_errors(debug):
+        from .tasks.config import load_config, with_data
+        from .tasks.runner import run as run_tasks
+
+        chosen = load_config(config, settings or (), backend=backend, seed=seed, device=device)
+        if data is not None:
+            chosen = with_data(chosen, data)
+        folder = out or Path("runs") / config.stem
+        with _status() as say:
+            run_tasks(chosen, folder, say)
+        typer.echo(f"Wrote {folder / 'report.html'}")
+
+
+@app.command()
+def methods(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the explanation methods: family, taxonomy, needs, error estimate, paper."""
+    from .methods.registry import methods as table
+
+    found = table().values()
+    if as_json:
+        keys = ("family", "time", "access", "scope", "needs", "error", "paper", "summary")
+        _print_json({m.name: {key: getattr(m, key) for key in keys} for m in found})
+        return
+    rows = [
+        [m.name, m.family, f"{m.time}, {m.access}, {m.scope}", m.needs, m.error.partition(":")[0], m.paper]
+        for m in found
+    ]
+    _print_table("Explanation methods", ["name", "family", "taxonomy", "needs", "error estimate", "paper"], rows)
+
+
+@app.command()
+def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the networks that are written once for both frameworks."""
+    from .models.registry import models as table
+
+    found = table()
+    if as_json:
+        keys = ("source", "input_shape", "classes", "parameters")
+        _print_json({m.name: {key: getattr(m, key) for key in keys} for m in found})
+        return
+    rows = [
+        [m.name, "×".join(map(str, m.input_shape)), str(m.classes), f"{m.parameters:,}", m.source]
+        for m in found
+    ]
+    _print_table("Networks", ["name", "input", "classes", "parameters", "source"], rows)
+    typer.echo("Also torchvision:NAME, paddle:NAME (every constructor of both libraries) and file.py:function.")
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Say what is installed, in which builds, on which devices, and how to get what is missing."""
+    from .doctor import doctor as examine
+
+    raise typer.Exit(examine(as_json=as_json))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+@contextmanager
+def _one_line_errors(debug: bool) -> Iterator[None]:
+    """Turn an error that the user can mend into one line on the error stream and exit code 2."""
+    try:
+        yield
+    except TwinlensError as error:
+        if debug:
+            raise
+        typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        typer.secho("Stopped; nothing was written.", err=True)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def _status() -> Iterator[Any]:
+    """A line that changes on a terminal, and a line for every step elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda message: print(message, file=sys.stderr, flush=True)
+        return
+    yield lambda message: console.print(f"[dim]{message}[/dim]")
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
