@@ -1,0 +1,162 @@
+"""One explanation as a figure: pictures over their maps, or bars for the features of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from ..errors import InputError
+from .bar_chart import draw_bars
+from .canvas import MUTED, new_figure, style
+from .grids import GridRow, picture_grid
+from .rendering import Array, Channels, as_picture, heat, overlay, signed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class ExplanationLike(Protocol):
+    """What is drawn of an explanation."""
+
+    @property
+    def values(self) -> Array: ...
+    @property
+    def inputs(self) -> Array: ...
+    @property
+    def target(self) -> Any: ...
+    @property
+    def scores(self) -> Any: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def backend(self) -> str: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    @property
+    def error(self) -> Mapping[str, Any] | None: ...
+
+
+def plot_explanation(
+    explanation: ExplanationLike,
+    kind: Literal["heat", "signed", "overlay"] = "heat",
+    channels: Channels = "max",
+    percentile: float | None = 99.0,
+    names: Sequence[str] | None = None,
+    features: Sequence[str] | None = None,
+    maximum: int = 16,
+    title: str | None = None,
+) -> Figure:
+    """Draw an explanation of pictures or of table rows.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        With `values` of shape (N, C, H, W), (N, H, W) or (N, D). They are not changed.
+    kind : {"heat", "signed", "overlay"}
+        Maps of absolute values, maps in two colours around zero, or absolute values laid over the pictures.
+    channels : {"max", "sum", "mean", "l2"}
+        How the channels become one map; signed maps are summed.
+    percentile : float or None
+        See `heat`.
+    names : sequence of str or None
+        Class names, in the order of the scores.
+    features : sequence of str or None
+        Names of a table's columns.
+    maximum : int
+        At most so many samples are drawn; the title says so.
+    title : str or None
+        By default method and backend.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If the values are neither maps nor table rows.
+    """
+    values = np.asarray(explanation.values)
+    count = min(len(values), maximum) if values.ndim else 0
+    if values.ndim not in (2, 3, 4) or count == 0:
+        raise InputError(f"Attributions of shape {values.shape} cannot be drawn.", "Explain pictures or table rows.")
+    shown = "" if count == len(values) else f", {count} of {len(values)} samples"
+    heading = (title or f"{explanation.method} · {explanation.backend}") + shown
+    captions = [_caption(explanation, index, names) for index in range(count)]
+    if values.ndim == 2:
+        return _table(explanation, values[:count], captions, features, heading)
+    inputs = np.asarray(explanation.inputs)[:count]
+    if kind == "signed":
+        maps: list[Any] = list(signed(values[:count], percentile=percentile))
+    else:
+        maps = list(heat(values[:count], channels, percentile=percentile))
+    if kind == "overlay":
+        maps = [overlay(picture, strength) for picture, strength in zip(inputs, maps, strict=True)]
+    pictures = [as_picture(picture) for picture in inputs]
+    rows = [GridRow("picture", pictures), GridRow(_label(explanation), maps, signed=kind == "signed")]
+    return picture_grid(rows, captions, heading)
+
+
+def _table(
+    explanation: ExplanationLike, values: Array, captions: Sequence[str], features: Sequence[str] | None, title: str
+) -> Figure:
+    count, width = values.shape
+    columns = list(features) if features is not None else [f"feature {i}" for i in range(width)]
+    if len(columns) != width:
+        raise InputError(f"There are {len(columns)} feature names for {width} features.", "Give one name per feature.")
+    across = min(count, 3)
+    down = -(-count // across)
+    inputs = np.asarray(explanation.inputs)
+    with style():
+        figure = new_figure(4.2 * across, (1.1 + 0.29 * min(width, 15)) * down + 0.4, constrained=True)
+        grid = figure.subplots(down, across, squeeze=False).ravel()
+        for index, axes in enumerate(grid):
+            if index >= count:
+                axes.set_axis_off()
+                continue
+            labels = columns
+            if inputs.shape[:2] == (len(inputs), width) and inputs.ndim == 2:
+                labels = [f"{name} = {value:.4g}" for name, value in zip(columns, inputs[index], strict=True)]
+            draw_bars(axes, labels, values[index])
+            axes.set_title(captions[index], size=9, loc="left")
+        figure.suptitle(title, x=0.01, ha="left", size=11, weight="bold")
+        note = _error(explanation.error)
+        if note:
+            figure.supxlabel(note, size=8, color=MUTED)
+    return figure
+
+
+def _label(explanation: ExplanationLike) -> str:
+    note = _error(explanation.error)
+    return f"{explanation.method.replace('_', ' ')} {f'({note})' if note else ''}".strip()
+
+
+def _caption(explanation: ExplanationLike, index: int, names: Sequence[str] | None) -> str:
+    """Name of the explained class of one sample and its score, as far as they are known."""
+    target, scores = explanation.target, explanation.scores
+    if target is None or callable(target):
+        return f"sample {index}"
+    each = np.asarray(target).ravel()
+    label = int(each[index] if each.size > 1 else each[0])
+    name = str(names[label]) if names is not None and 0 <= label < len(names) else f"class {label}"
+    table = None if scores is None else np.asarray(scores)
+    if table is None or table.ndim != 2 or not (index < len(table) and 0 <= label < table.shape[1]):
+        return name
+    return f"{name} {table[index, label]:.3g}"
+
+
+def _error(error: Mapping[str, Any] | None) -> str:
+    """Largest of each number in the method's own error estimate."""
+    parts = []
+    for key, value in (error or {}).items():
+        if isinstance(value, str | bool) or value is None:
+            continue
+        try:
+            size = np.abs(np.asarray(value, dtype=float))
+        except (TypeError, ValueError):
+            continue
+        if size.size:
+            parts.append(f"{key.replace('_', ' ')} {size.max():.2g}")
+    return ", ".join(parts)

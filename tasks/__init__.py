@@ -1,0 +1,5 @@
+"""The assignments: a configuration in; explanations, figures, numbers and a report out."""
+
+from .config import RunConfig, load_config, parse_config
+
+__all__ = ["RunConfig", "load_config", "parse_config"]
