@@ -28,6 +28,22 @@ def non_negative(name: str, value: Any) -> float:
     return number
 
 
+def random_seed(value: Any) -> int:
+    """Return a whole number that any generator takes as its seed, or raise `MethodError`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 0 <= value < 2**32:
+        raise MethodError(f"seed={value!r} is not a whole number from 0 to 2**32 - 1.", "Pass seed=0, for example.")
+    return int(value)
+
+
+def finite_scores(scores: Array) -> Array:
+    """Return the scores, or raise `NonFiniteError` if they hold NaN or infinite values."""
+    if not np.isfinite(scores).all():
+        raise NonFiniteError(
+            "The network's scores hold NaN or infinite values.", "Check its weights and the range of the input."
+        )
+    return scores
+
+
 def finite_gradient(gradient: Array) -> Array:
     """Return the gradient, or raise `NonFiniteError` if it holds NaN or infinite values."""
     if not np.isfinite(gradient).all():
@@ -49,13 +65,18 @@ def pictures(x: Array, method: str) -> Array:
 
 def baseline_like(baseline: Any, x: Array) -> Array:
     """Broadcast a baseline (a number or an array) to the batch, or raise `InputError`."""
+    cure = "Pass a number, or an array of the shape of one sample or of the batch."
     try:
-        broadcast = np.broadcast_to(np.asarray(baseline, dtype=x.dtype), x.shape)
+        array = np.asarray(baseline, dtype=x.dtype)
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"The baseline {np.shape(baseline)} does not fit the input {x.shape}.",
-            "Pass a number, or an array of the shape of one sample or of the batch.",
-        ) from error
+        raise InputError(f"The baseline {baseline!r} is neither a number nor an array of numbers.", cure) from error
+    try:
+        # Fewer axes would be matched from the last one: a number per sample would become one per column.
+        if array.ndim not in (0, x.ndim - 1, x.ndim):
+            raise ValueError("too few or too many axes")
+        broadcast = np.broadcast_to(array, x.shape)
+    except ValueError as error:
+        raise InputError(f"The baseline {array.shape} does not fit the input {x.shape}.", cure) from error
     if not np.isfinite(broadcast).all():
         raise InputError("The baseline holds NaN or infinite values.", "Use finite numbers.")
     return broadcast

@@ -10,7 +10,7 @@ from ..backends.chunks import BatchSize
 from ..backends.model import Model
 from ..backends.objective import Of, Target
 from ..errors import InputError
-from .checks import positive_count
+from .checks import positive_count, random_seed
 from .explanation import Array
 from .gradients import gradients_at, score
 from .integrated_gradients import completeness
@@ -51,8 +51,11 @@ def expected_gradients(
     seed : int
     batch_size : int or "auto"
     """
-    samples = positive_count("samples", samples)
-    rows = model.check_input(background)
+    samples, seed = positive_count("samples", samples), random_seed(seed)
+    try:
+        rows = model.check_input(background)
+    except InputError as error:
+        raise InputError(f"The background does not fit. {error.cause}", error.cure) from error
     if rows.shape[1:] != x.shape[1:]:
         raise InputError(
             f"The background's samples have shape {rows.shape[1:]}, the input's {x.shape[1:]}.", "Make them alike."

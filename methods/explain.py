@@ -6,6 +6,8 @@ import inspect
 import time
 from typing import Any
 
+import numpy as np
+
 from ..backends.model import Model
 from ..backends.objective import Target
 from ..errors import InputError, MethodError, suggest
@@ -56,7 +58,9 @@ def explain(
     for name, value in merged.items():
         if value is inspect.Parameter.empty:
             raise MethodError(f"The method '{method}' needs the parameter '{name}'.", f"Pass {name}=...")
-    x = model.check_input(x)
+    merged = {name: _recorded(model, value) for name, value in merged.items()}
+    # A copy: what the caller does to the array afterwards must not change what was explained.
+    x = model.check_input(x).copy()
     start = time.perf_counter()
     found = chosen.function(model, x, target, **merged)
     return Explanation(
@@ -73,3 +77,10 @@ def explain(
         error=found.error,
         extras=found.extras,
     )
+
+
+def _recorded(model: Model, value: Any) -> Any:
+    """A parameter as it can be kept and saved: native tensors as arrays, NumPy's numbers as Python's."""
+    if model.backend.is_tensor(value):
+        return model.backend.numpy(value)
+    return value.item() if isinstance(value, np.generic) else value

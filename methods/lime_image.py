@@ -11,7 +11,7 @@ from ..backends.chunks import BatchSize, chunk_size, chunks
 from ..backends.model import Model
 from ..backends.objective import Target, class_targets
 from ..errors import MethodError, MissingPackageError
-from .checks import pictures, positive_count
+from .checks import finite_scores, pictures, positive_count, random_seed
 from .explanation import Array, ErrorEstimate
 from .randomness import global_numpy_seed
 from .registry import Attribution, register
@@ -56,19 +56,19 @@ def lime(
     batch_size : int or "auto"
         Perturbed pictures per run of the network.
     """
-    samples = positive_count("samples", samples)
+    samples, seed = positive_count("samples", samples), random_seed(seed)
     pictures(x, "lime")
     if callable(target):
         raise MethodError("lime explains a class's probability.", "Pass a class number or None as target.")
     if x.shape[1] not in (1, 3):
         raise MethodError(f"lime needs 1 or 3 channels, the pictures have {x.shape[1]}.", "Choose another method.")
-    scores = model.forward(x, batch_size)
+    scores = finite_scores(model.forward(x, batch_size))
     classes = class_targets(target, len(x), scores)
     size = min(samples, chunk_size(model, x.shape[1:], samples, batch_size))
 
     def classify(batch: Array) -> Array:
         chw = np.moveaxis(np.asarray(batch), -1, 1)
-        return model.probabilities(chw[:, : x.shape[1]], batch_size)
+        return finite_scores(model.probabilities(chw[:, : x.shape[1]], batch_size))
 
     def one(picture: Array, label: int) -> tuple[Array, Array, float, float, float]:
         cut = superpixels(picture, segments, **(segment_options or {}))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import numpy as np
 
 from ..backends.chunks import BatchSize
 from ..backends.model import Model
 from ..backends.objective import Target, class_targets
 from ..errors import MethodError, MissingPackageError
-from .checks import pictures, positive_count
+from .checks import finite_scores, pictures, positive_count, random_seed
 from .explanation import Array
 from .integrated_gradients import completeness
 from .randomness import global_numpy_seed
@@ -47,32 +50,27 @@ def partition_shap(
     seed : int
     batch_size : int or "auto"
     """
-    try:
-        import shap
-    except ImportError as error:
-        raise MissingPackageError(
-            "The package 'shap' is not installed.", "Install it with: pip install shap."
-        ) from error
-
-    evaluations = positive_count("max_evaluations", max_evaluations)
+    evaluations, seed = positive_count("max_evaluations", max_evaluations), random_seed(seed)
     pictures(x, "partition_shap")
     if callable(target):
         raise MethodError("partition_shap explains a class's probability.", "Pass a class number or None as target.")
     if x.shape[1] != 3:
         raise MethodError(f"partition_shap needs 3 channels, the pictures have {x.shape[1]}.", "Choose another method.")
-    if not mask.startswith(("blur(", "inpaint_telea", "inpaint_ns")):
+    if not re.fullmatch(r"blur\([1-9]\d*, ?[1-9]\d*\)|inpaint_telea|inpaint_ns", str(mask)):
         raise MethodError(f"mask='{mask}' is not known.", "Use blur(16,16), inpaint_telea or inpaint_ns.")
-    scores = model.forward(x, batch_size)
+    scores = finite_scores(model.forward(x, batch_size))
     classes = class_targets(target, len(x), scores)
+    explainer_of, masker_of = _package()
 
     def one(picture: Array, label: int) -> tuple[Array, float]:
         hwc = np.moveaxis(picture, 0, -1).astype(np.float32)
 
         def probability(batch: Array) -> Array:
-            return model.probabilities(np.moveaxis(np.asarray(batch), -1, 1), batch_size)[:, label]
+            hidden = np.moveaxis(np.asarray(batch), -1, 1)
+            return finite_scores(model.probabilities(hidden, batch_size))[:, label]
 
         with global_numpy_seed(seed):
-            explainer = shap.PartitionExplainer(probability, shap.maskers.Image(mask, hwc.shape))
+            explainer = explainer_of(probability, masker_of(mask, hwc.shape))
             found = explainer(hwc[None], max_evals=evaluations, batch_size=64, silent=True)
         values = np.moveaxis(np.asarray(found.values, dtype=np.float64).reshape(hwc.shape), -1, 0)
         return values, float(np.ravel(found.base_values)[0])
@@ -84,3 +82,29 @@ def partition_shap(
     return Attribution(
         values.astype(x.dtype), scores, classes, completeness(values, whole - base), {"base_value": base}
     )
+
+
+def _package() -> tuple[Any, Any]:
+    """The package's explainer, and its masker made fit for pictures from 0 to 1."""
+    try:
+        import cv2
+        import shap
+    except ImportError as error:
+        raise MissingPackageError(
+            f"The package '{error.name}' is not installed.", "Install both with: pip install shap opencv-python."
+        ) from error
+
+    class Masker(shap.maskers.Image):  # type: ignore[misc]
+        def inpaint(self, x: Array, mask: Array, method: str) -> Array:
+            """Fill hidden pixels; the package would turn the visible ones into whole numbers, 0 or 1."""
+            picture = x.reshape(self.input_shape).copy()
+            hidden = mask.reshape(self.input_shape).any(axis=2)
+            if hidden.all():
+                picture[:] = picture.mean(axis=(0, 1))
+            else:
+                bytes_ = np.rint(255 * picture.clip(0, 1)).astype(np.uint8)
+                filled = cv2.inpaint(bytes_, hidden.astype(np.uint8), 3, getattr(cv2, method))
+                picture[hidden] = filled[hidden] / np.float32(255)
+            return picture.ravel()
+
+    return shap.PartitionExplainer, Masker

@@ -28,7 +28,7 @@ _MODULES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Attribution:
     """What a method's function returns; `explain` adds the rest.
 
@@ -92,6 +92,11 @@ class Method:
         """Parameters and their default values; ``inspect.Parameter.empty`` marks one that must be given."""
         parameters = inspect.signature(self.function).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    @property
+    def citation(self) -> str:
+        """Authors, year and arXiv number: the part of `paper` in parentheses."""
+        return self.paper.rpartition("(")[2].rstrip(")")
 
     @property
     def summary(self) -> str:

@@ -10,7 +10,7 @@ from ..backends.chunks import BatchSize
 from ..backends.model import Model
 from ..backends.objective import Of, Target
 from ..errors import MethodError
-from .checks import non_negative, positive_count
+from .checks import non_negative, positive_count, random_seed
 from .explanation import Array, ErrorEstimate
 from .gradients import gradients_at, score
 from .registry import Attribution, register
@@ -52,7 +52,7 @@ def smoothgrad(
     seed : int
     batch_size : int or "auto"
     """
-    samples, sigma = positive_count("samples", samples), non_negative("sigma", sigma)
+    samples, sigma, seed = positive_count("samples", samples), non_negative("sigma", sigma), random_seed(seed)
     if aggregate not in ("mean", "absolute"):
         raise MethodError(f"aggregate='{aggregate}' is not known.", "Choose mean or absolute.")
     scored = score(model, x, target, of, batch_size)

@@ -137,11 +137,13 @@ class Tables(_Strict):
     """Task 3 on tables: iris, gradient boosting with LIME, XGBoost with exact SHAP values."""
 
     lime_row: NonNegativeInt = 81
+    lime_target: NonNegativeInt | None = None
     shap_row: NonNegativeInt = 30
     shap_model: Literal["regressor", "classifier"] = "regressor"
+    shap_target: NonNegativeInt | None = None
     samples: PositiveInt = 5000
     repeats: PositiveInt = 5
-    split: Literal["stratified", "source"] = "stratified"
+    split: Literal["stratified", "ordered", "none"] = "stratified"
     test_rows: PositiveInt = 30
     dependence: str | None = None
     interaction: str | None = None
@@ -227,6 +229,31 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
         raise ConfigError(*_described(error, source)) from error
     except TwinlensError as error:
         raise ConfigError(f"In {source}: {error.cause}", error.cure) from error
+
+
+def with_data(config: RunConfig, path: Path) -> RunConfig:
+    """The configuration with a Food-11 folder in place of its pictures, or a picture beside its photographs.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing at the path, or a picture is given and no part explains photographs.
+    """
+    if not path.exists():
+        raise ConfigError(f"There is nothing at '{path}'.", "Give --data a Food-11 folder or a picture.")
+    parts = []
+    for part in config.parts:
+        data = part.data
+        if path.is_dir():
+            data = data.model_copy(update={"source": "folder", "path": path})
+        elif data.source == "photographs":
+            data = data.model_copy(update={"files": [*data.files, path]})
+        elif data.source == "files":
+            data = data.model_copy(update={"files": [path]})
+        parts.append(part.model_copy(update={"data": data}))
+    if parts == config.parts:
+        raise ConfigError(f"No part of this configuration explains single pictures such as '{path}'.", "Give a folder.")
+    return config.model_copy(update={"parts": parts})
 
 
 def _with_parts(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ _TITLES = {
     "expected_gradients": "SHAP by expected gradients",
     "partition_shap": "SHAP by partitions",
 }
+_LINE_PIXELS = 256
 
 
 def run_lime_shap(
@@ -106,13 +107,17 @@ def _lime_figure(
     setup: Setup, config: LimeShap, made: Explanation, titles: list[str], output: Output, name: str, backend: str
 ) -> FigureItem:
     cuts = made.extras["segments"]
+    # Lines have the width of a pixel: on a small picture they would cover what they surround.
+    scale = max(1, _LINE_PIXELS // setup.images.shape[-1])
+    enlarged, enlarged_cuts = (np.repeat(np.repeat(a, scale, -1), scale, -2) for a in (setup.images, cuts))
     shaded = [
-        regions(image, cut, _weights(cut, values[0]), config.regions, config.regions)
-        for image, cut, values in zip(setup.images, cuts, made.values, strict=True)
+        regions(image, large, _weights(cut, values[0]), config.regions, config.regions)
+        for image, large, cut, values in zip(enlarged, enlarged_cuts, cuts, made.values, strict=True)
     ]
+    outlined = [boundaries(image, cut) for image, cut in zip(enlarged, enlarged_cuts, strict=True)]
     rows = [
         GridRow("picture", [as_picture(image) for image in setup.images]),
-        GridRow("superpixels", [boundaries(image, cut) for image, cut in zip(setup.images, cuts, strict=True)]),
+        GridRow("superpixels", outlined),
         GridRow("LIME", shaded),
         GridRow("all weights", list(made.values[:, 0]), signed=True),
     ]
@@ -145,7 +150,7 @@ def _fit_table(setup: Setup, explanations: dict[str, dict[str, Explanation]]) ->
         "How far can it be trusted?",
         ["framework", "method", "estimate", *setup.titles()],
         rows,
-        "Local R²: 1 is a perfect fit of the linear model. Residuals: relative to what the contributions should add up to.",
+        "Local R²: 1 is a perfect fit of the linear model. Residuals: relative to what the sum should be.",
     )
 
 

@@ -87,17 +87,15 @@ def _figures(
         setup.titles(),
         f"Saliency maps on {backend}",
     )
-    maps = [
-        GridRow(f"{_TITLES[method]}, {config.channels} of channels", list(heat(found.values, config.channels)))
-        for method, found in made.items()
-    ]
+    maps = [GridRow(_TITLES[method], list(heat(found.values, config.channels))) for method, found in made.items()]
     beside = picture_grid([pictures, *maps], setup.titles(), f"Gradient methods on {backend}")
     return (
         FigureItem(output.figure(two_rows, stem), f"Saliency maps, {backend}", "Mean of |gradient| over the channels."),
         FigureItem(
             output.figure(beside, f"{stem}_methods"),
             f"Gradient methods, {backend}",
-            "The brightest 1 % of each map is clipped, so that single pixels do not darken the rest.",
+            f"The {config.channels} over the channels. The brightest 1 % of each map is clipped, so that single pixels "
+            "do not darken the rest.",
         ),
     )
 

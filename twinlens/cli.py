@@ -46,9 +46,7 @@ def run(
     config: Annotated[Path, typer.Argument(help="A YAML file, such as configs/saliency.yaml.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write; runs/NAME when left out.")] = None,
     backend: Annotated[str | None, typer.Option(help="torch, paddle or both.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="A Food-11 folder, or a picture to add to the photographs.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(help="A Food-11 folder, or a picture to add to the photographs.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the file's.")
     ] = None,
@@ -81,10 +79,11 @@ def methods(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
         _print_json({m.name: {key: getattr(m, key) for key in keys} for m in found})
         return
     rows = [
-        [m.name, m.family, f"{m.time}, {m.access}, {m.scope}", m.needs, m.error.partition(":")[0], m.paper]
+        [m.name, m.family, m.access.removeprefix("model-"), m.scope, m.needs, m.error.partition(":")[0], m.citation]
         for m in found
     ]
-    _print_table("Explanation methods", ["name", "family", "taxonomy", "needs", "error estimate", "paper"], rows)
+    columns = ["name", "family", "model", "scope", "needs", "error estimate", "paper"]
+    _print_table("Explanation methods (all post hoc)", columns, rows)
 
 
 @app.command()
@@ -97,10 +96,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         keys = ("source", "input_shape", "classes", "parameters")
         _print_json({m.name: {key: getattr(m, key) for key in keys} for m in found})
         return
-    rows = [
-        [m.name, "×".join(map(str, m.input_shape)), str(m.classes), f"{m.parameters:,}", m.source]
-        for m in found
-    ]
+    rows = [[m.name, "×".join(map(str, m.input_shape)), str(m.classes), f"{m.parameters:,}", m.source] for m in found]
     _print_table("Networks", ["name", "input", "classes", "parameters", "source"], rows)
     typer.echo("Also torchvision:NAME, paddle:NAME (every constructor of both libraries) and file.py:function.")
 
@@ -108,9 +104,14 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 @app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Say what is installed, in which builds, on which devices, and how to get what is missing."""
-    from .doctor import doctor as examine
+    from . import doctor as examination
 
-    raise typer.Exit(examine(as_json=as_json))
+    rows = examination.diagnose()
+    if as_json:
+        typer.echo(examination.as_json(rows))
+    else:
+        examination.render(rows)
+    raise typer.Exit(examination.exit_code(rows))
 
 
 def main() -> None:

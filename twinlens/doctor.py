@@ -86,13 +86,34 @@ def diagnose(probes: Sequence[str] = PROBES) -> list[Row]:
     return sorted(rows, key=lambda row: ("machine", "frameworks", "packages", "data").index(row.section))
 
 
+def doctor(as_json: bool = False) -> int:
+    """Diagnose, print the findings as tables or as JSON, and return the exit code.
+
+    Parameters
+    ----------
+    as_json : bool
+        Print one JSON object instead of tables.
+
+    Returns
+    -------
+    int
+        See `exit_code`.
+    """
+    rows = diagnose()
+    if as_json:
+        print(to_json(rows))
+    else:
+        render(rows)
+    return exit_code(rows)
+
+
 def exit_code(rows: list[Row]) -> int:
     """Return 0 if at least one framework works, otherwise 2."""
     frameworks = {row.name for row in rows if row.section == "frameworks" and row.state == "ok"}
     return 0 if frameworks & {"torch", "paddle"} else 2
 
 
-def as_json(rows: list[Row]) -> str:
+def to_json(rows: list[Row]) -> str:
     """Return the findings as a JSON object with the keys ``exit_code`` and ``rows``."""
     return json.dumps({"exit_code": exit_code(rows), "rows": [asdict(row) for row in rows]}, indent=2)
 

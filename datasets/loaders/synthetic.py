@@ -24,6 +24,8 @@ _DISTRACTOR_SHARE = (0.015, 0.05)
 _OPAQUE = 0.1
 """Less alpha than this counts as nothing, so that a pixel outside of the mask owes nothing to the object."""
 
+_GRAIN = 0.03
+
 
 @dataclass(frozen=True)
 class _Placed:
@@ -94,7 +96,8 @@ class SyntheticFood(PictureSet):
         ndarray
             Shape (3, size, size), float32 in 0..1; equal to the picture outside of its mask.
         """
-        return _channels_first(self._scene(self._generator(self._checked(index))))
+        index = self._checked(index)
+        return self._photographed(self._scene(self._generator(index)), index)
 
     def _read(self, index: int) -> Sample:
         rng = self._generator(index)
@@ -102,10 +105,17 @@ class SyntheticFood(PictureSet):
         label = index % len(self.classes)
         kinds = self._food[label]
         mask = _lay(canvas, _placed(kinds[rng.integers(len(kinds))], rng, self._size, OBJECT_SHARE, turn=40, hue=12))
-        return Sample(_channels_first(canvas), label, mask, self.names[index])
+        return Sample(self._photographed(canvas, index), label, mask, self.names[index])
 
     def _generator(self, index: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=(index,)))
+
+    def _photographed(self, canvas: Array, index: int) -> Array:
+        """Add a sensor's grain. Flat colours would tie in max pooling, and rounding would choose among the winners."""
+        rng = np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=(index, 0)))
+        grain = rng.random(canvas.shape, dtype=np.float32) * (2 * _GRAIN) - _GRAIN
+        picture = np.clip(canvas, 0, 1) * (1 - 2 * _GRAIN) + _GRAIN + grain
+        return np.ascontiguousarray(np.clip(picture, 0, 1).transpose(2, 0, 1))
 
     def _scene(self, rng: np.random.Generator) -> Array:
         """Everything but the object: background, shapes, and emoji that are no food."""
@@ -166,7 +176,3 @@ def _lay(canvas: Array, placed: _Placed) -> Array:
     mask = np.zeros(canvas.shape[:2], dtype=bool)
     mask[placed.box] = opaque[:, :, 0]
     return mask
-
-
-def _channels_first(canvas: Array) -> Array:
-    return np.ascontiguousarray(np.clip(canvas, 0, 1).transpose(2, 0, 1))
