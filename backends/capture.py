@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import LayerError
+from ..errors import LayerError, NoGradientError
 from .protocol import Array, Handle, Net, Tensor
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ class Capture:
         self._wants_gradients = gradients
         self._activations: dict[str, list[Array]] = {name: [] for name in layers}
         self._gradients: dict[str, list[Array]] = {name: [] for name in layers}
-        self._runs = 0
+        self._run = 0
+        self._runs_seen: dict[str, list[int]] = {name: [] for name in layers}
         self._handles: list[Handle] = []
 
     def __enter__(self) -> Capture:
@@ -84,19 +87,23 @@ class Capture:
         return list(self._activations[layer])
 
     def _count_run(self, _net: Net, _inputs: Any) -> None:
-        self._runs += 1
+        self._run += not self._model.measuring
 
     def _collector(self, name: str) -> Any:
         backend = self._model.backend
 
         def collect(_layer: Net, _inputs: Any, output: Tensor) -> None:
+            if self._model.measuring:
+                return
             if not backend.is_tensor(output):
                 raise LayerError(
                     f"Layer '{name}' returns a {type(output).__name__}, not one tensor.", "Capture a layer inside it."
                 )
             self._activations[name].append(backend.numpy(output))
+            self._runs_seen[name].append(self._run)
             if self._wants_gradients:
-                backend.on_grad(output, lambda gradient: self._gradients[name].append(backend.numpy(gradient)))
+                with suppress(NoGradientError):
+                    backend.on_grad(output, lambda gradient: self._gradients[name].append(backend.numpy(gradient)))
 
         return collect
 
@@ -109,12 +116,13 @@ class Capture:
         arrays = found[layer]
         if not arrays:
             raise LayerError(
-                f"Layer '{layer}' was not reached{'' if self._runs else ': the network did not run'}.",
+                f"Layer '{layer}' was not reached{'' if self._run else ': the network did not run'}.",
                 "Run model.forward (or model.gradient, for gradients) inside the with block.",
             )
-        if self._runs and len(arrays) > self._runs:
+        times = max(Counter(self._runs_seen[layer]).values())
+        if times > 1 and self._run:
             raise LayerError(
-                f"Layer '{layer}' is used {len(arrays) // self._runs} times in one run of the network.",
+                f"Layer '{layer}' is used {times} times in one run of the network.",
                 f"Read its calls one by one: capture.calls('{layer}').",
             )
         return np.concatenate(arrays) if len(arrays) > 1 else arrays[0]

@@ -38,7 +38,7 @@ def chunk_size(model: Model, sample_shape: tuple[int, ...], samples: int, batch_
         ``"auto"`` measures, once per model and input shape, how much one sample's activations take.
     """
     if batch_size != "auto":
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
             raise InputError(f"batch_size={batch_size!r} is not a positive whole number.", 'Use a number or "auto".')
         return int(batch_size)
     small = max(1, _FREE_ELEMENTS // max(1, math.prod(sample_shape)))
@@ -57,20 +57,14 @@ def chunks(total: int, size: int) -> Iterator[slice]:
 
 def _activation_bytes(model: Model, sample_shape: tuple[int, ...]) -> int:
     backend = model.backend
-    total = 4 * math.prod(sample_shape)
+    itemsize = np.dtype(model.dtype).itemsize
+    total = itemsize * math.prod(sample_shape)
 
     def count(_layer: Any, _inputs: Any, output: Any) -> None:
         nonlocal total
         for t in output if isinstance(output, (tuple, list)) else (output,):
             if backend.is_tensor(t):
-                total += (
-                    8 * math.prod(backend.shape(t)) if "64" in backend.dtype(t) else 4 * math.prod(backend.shape(t))
-                )
+                total += itemsize * math.prod(backend.shape(t))
 
-    handles = [backend.on_exit(layer, count) for layer in backend.modules(model.net).values()]
-    try:
-        model.forward(np.zeros((1, *sample_shape)), batch_size=1)
-    finally:
-        for handle in handles:
-            handle.remove()
+    model.measure(np.zeros((1, *sample_shape)), dict.fromkeys(backend.modules(model.net).values(), count))
     return total

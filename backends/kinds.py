@@ -6,14 +6,26 @@ import re
 
 # Acronyms that a general rule would cut in pieces.
 _WORDS = {"ReLU": "Relu", "GELU": "Gelu", "SiLU": "Silu", "CELU": "Celu", "SELU": "Selu", "ELU": "Elu", "2D": "2d"}
-_WORDS |= {"1D": "1d", "3D": "3d", "LSTM": "Lstm", "GRU": "Gru", "RNN": "Rnn"}
-_ALIASES = {"swish": "silu", "upsampling2d": "upsample"}
+_WORDS |= {"1D": "1d", "3D": "3d", "LSTM": "Lstm", "GRU": "Gru", "RNN": "Rnn", "UnPool": "Unpool"}
+# Paddle's word, or torch's own long one, for what torch calls otherwise.
+_ALIASES = {
+    "swish": "silu",
+    "conv1d_transpose": "conv_transpose1d",
+    "conv2d_transpose": "conv_transpose2d",
+    "conv3d_transpose": "conv_transpose3d",
+    "simple_rnn": "rnn",
+    "simple_rnn_cell": "rnn_cell",
+    "layer_list": "module_list",
+    "layer_dict": "module_dict",
+    "multi_head_attention": "multihead_attention",
+    "non_dynamically_quantizable_linear": "linear",
+}
 
 
 def kind_of(layer: object, framework: str) -> str:
     """Name the kind of a layer: ``Conv2d`` and ``Conv2D`` are both ``"conv2d"``.
 
-    A user's subclass of a framework's layer has the kind of that layer; any other class its own name.
+    A subclass of a framework's layer has the kind of that layer; any other class its own name.
 
     Parameters
     ----------
@@ -22,7 +34,7 @@ def kind_of(layer: object, framework: str) -> str:
     framework : str
         The package that the framework's own layers live in, ``"torch"`` or ``"paddle"``.
     """
-    classes = [cls for cls in type(layer).__mro__ if cls.__module__.split(".")[0] == framework]
+    classes = [cls for cls in type(layer).__mro__ if cls.__module__.startswith(f"{framework}.nn.")]
     own = next((cls for cls in classes if cls.__name__ not in ("Module", "Layer")), type(layer))
     name = own.__name__
     for word, plain in _WORDS.items():

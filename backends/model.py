@@ -11,12 +11,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import BackendError, InputError, LayerError, ModelError, NonFiniteError, TargetError, suggest
+from ..errors import (
+    BackendError,
+    InputError,
+    LayerError,
+    ModelError,
+    NoGradientError,
+    NonFiniteError,
+    TargetError,
+    suggest,
+)
 from .capture import Capture
 from .chunks import BatchSize, chunk_size, chunks
-from .objective import Of, Target, check_of, class_targets, objective
+from .failures import in_one_line, raised_by
+from .objective import Of, Target, check_of, class_targets, objective, whole_numbers
 from .protocol import Array, Backend, Handle, Net, Tensor
-from .registry import get_backend
+from .registry import get_backend, owner
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,7 @@ class Model:
         self.input_shape = input_shape
         self.name = name or type(net).__name__
         self.sample_bytes: dict[tuple[int, ...], int] = {}
+        self.measuring = False
 
     def __repr__(self) -> str:
         return f"Model({self.name}, backend={self.backend.name!r}, dtype={self.dtype!r}, device={self.device!r})"
@@ -138,15 +149,20 @@ class Model:
 
     def probabilities(self, x: Any, batch_size: BatchSize = "auto") -> Array:
         """Softmax of the scores: rows sum to 1."""
-        scores = self.forward(x, batch_size)
-        if scores.ndim != 2:
-            raise ModelError(f"Scores of shape {scores.shape} are not class scores.", "Pass output= to wrap.")
+        scores = self._class_scores(x, batch_size)
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+        return powers / powers.sum(axis=1, keepdims=True)
 
     def predict(self, x: Any, batch_size: BatchSize = "auto") -> npt.NDArray[np.int64]:
         """Number of the class with the highest score, per sample."""
-        return np.argmax(self.forward(x, batch_size), axis=1)
+        return np.argmax(self._class_scores(x, batch_size), axis=1)
+
+    def _class_scores(self, x: Any, batch_size: BatchSize) -> Array:
+        scores = self.forward(x, batch_size)
+        if scores.ndim != 2:
+            raise ModelError(f"Scores of shape {scores.shape} are not class scores.", "Pass output= to wrap.")
+        _check_finite(scores, "scores")
+        return scores
 
     def gradient(self, x: Any, target: Target = None, of: Of = "logit", batch_size: BatchSize = "auto") -> Array:
         """Gradient of each sample's score with respect to that sample.
@@ -156,7 +172,7 @@ class Model:
         x : array or native tensor (N, ...)
         target : int, list of int, None or callable
             Class per sample; None for the predicted class; a callable gets the native scores (N, classes) and
-            returns one native number per sample, shape (N,).
+            returns one native number per sample, shape (N,); `of` does not apply to it.
         of : {"logit", "probability", "log_probability", "loss"}
             What is differentiated; ``"loss"`` is each sample's own cross entropy.
         batch_size : int or "auto"
@@ -173,7 +189,9 @@ class Model:
             for part in chunks(len(x), size):
                 _, _, gradient = self.score_gradient(self.tensor(x[part]), targets(part), of)
                 parts.append(self.backend.numpy(gradient))
-        return np.concatenate(parts)
+        gradients = np.concatenate(parts)
+        _check_finite(gradients, "gradients")
+        return gradients
 
     def score_gradient(self, x: Tensor, target: Target = None, of: Of = "logit") -> tuple[Tensor, Tensor, Tensor]:
         """Scores (N, classes), the explained number per sample (N,), and its gradient, all native.
@@ -189,7 +207,7 @@ class Model:
 
     def scores(self, x: Tensor) -> Tensor:
         """Run the network on a native input and check what it returns: native scores (N, ...)."""
-        raw = self.net(x if self.preprocess is None else self.preprocess(x))
+        raw = self._run(x)
         scores = raw if self.output is None else self.output(raw)
         if not self.backend.is_tensor(scores):
             raise ModelError(
@@ -204,6 +222,18 @@ class Model:
             )
         return self.backend.reshape(scores, (samples, 1)) if len(shape) == 1 else scores
 
+    def _run(self, x: Tensor) -> Any:
+        try:
+            # A copy, because a network may begin with an operation in place.
+            return self.net(x * 1 if self.preprocess is None else self.preprocess(x * 1))
+        except Exception as error:
+            if not raised_by(error, self.backend.name):
+                raise
+            raise ModelError(
+                f"The network fails on an input of shape {self.backend.shape(x)}: {in_one_line(error)}.",
+                "Check the shape: pictures are (samples, channels, height, width).",
+            ) from error
+
     def activation(self, x: Tensor, layer: str | Net) -> Tensor:
         """Run the network on a native input and return what one layer computes, native and with its gradient graph.
 
@@ -213,7 +243,13 @@ class Model:
             If the layer does not exist, is not reached, is used more than once, or returns more than one tensor.
         """
         found: list[Any] = []
-        handle = self.backend.on_exit(self.layer(layer), lambda _layer, _inputs, output: found.append(output))
+
+        def keep(_layer: Net, _inputs: Any, output: Any) -> Any:
+            found.append(output)
+            # The network goes on with a copy, which an activation in place may overwrite.
+            return output * 1 if self.backend.is_tensor(output) else None
+
+        handle = self.backend.on_exit(self.layer(layer), keep)
         try:
             self.scores(x)
         finally:
@@ -244,9 +280,11 @@ class Model:
                 "Pass a function that makes one number per sample of them as target.",
             )
         values = backend.numpy(scores)
-        if not np.isfinite(values).all():
-            raise NonFiniteError(
-                "The network's scores hold NaN or infinite values.", "Check its weights and the range of the input."
+        _check_finite(values, "scores")
+        if of != "logit" and values.shape[1] == 1:
+            raise NoGradientError(
+                f"The network has one output: its softmax is always 1, so the {of.replace('_', ' ')} has no gradient.",
+                'Explain of="logit", or build the network with as many outputs as there are classes.',
             )
         return objective(backend, scores, class_targets(target, len(values), values), of)
 
@@ -256,20 +294,21 @@ class Model:
         """Return the input as a NumPy array of the network's floating-point type, or say what is wrong with it."""
         if self.backend.is_tensor(x):
             x = self.backend.numpy(x)
-        elif type(x).__module__.split(".")[0] in ("torch", "paddle"):
+        elif (other := owner(x)) is not None:
             raise BackendError(
-                f"The input is a {type(x).__module__.split('.')[0]} tensor, the model runs on {self.backend.name}.",
-                "Pass NumPy: x.numpy().",
+                f"The input is a {other.name} tensor, the model runs on {self.backend.name}.", "Pass NumPy: x.numpy()."
             )
         try:
             x = np.asarray(x)
-        except ValueError as error:
-            raise InputError("The samples have different shapes.", "Resize them to one shape first.") from error
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise InputError(
+                "The samples do not make one array: their shapes differ.", "Resize them to one shape first."
+            ) from error
         if x.dtype == np.uint8 or x.dtype.kind not in "fiu":
             raise InputError(
                 f"The input holds {x.dtype}.", "Pass floating-point numbers; for pictures divide by 255 first."
             )
-        if x.ndim < 2 or len(x) == 0:
+        if x.ndim < 2 or x.size == 0:
             raise InputError(f"The input has shape {x.shape}.", "Pass a batch, (samples, ...), of at least one sample.")
         if self.input_shape is not None and x.ndim - 1 != len(self.input_shape):
             raise InputError(
@@ -278,7 +317,14 @@ class Model:
             )
         if not np.isfinite(x).all():
             raise InputError("The input holds NaN or infinite values.", "Remove or replace them first.")
-        return np.ascontiguousarray(x, dtype=self.dtype)
+        with np.errstate(over="ignore"):
+            converted = np.ascontiguousarray(x, dtype=self.dtype)
+        if not np.isfinite(converted).all():
+            raise InputError(
+                f"The input holds values up to {np.abs(x).max():.3g}, too large for {self.dtype}.",
+                "Scale the input down.",
+            )
+        return converted
 
     def tensor(self, x: Array) -> Tensor:
         """Copy a checked array to the network's device."""
@@ -326,9 +372,30 @@ class Model:
             raise LayerError("A hook is either pre= or post=.", "Pass exactly one function.")
         native = self.layer(layer)
         if pre is not None:
-            return HookHandle(self.backend.on_enter(native, pre))
+            return HookHandle(self.backend.on_enter(native, self._unless_measuring(pre)))
         assert post is not None
-        return HookHandle(self.backend.on_exit(native, post))
+        return HookHandle(self.backend.on_exit(native, self._unless_measuring(post)))
+
+    def _unless_measuring(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args: None if self.measuring else fn(*args)
+
+    def measure(self, x: Array, watchers: Mapping[Net, Callable[[Net, Any, Any], None]]) -> None:
+        """Run the network once for its own sake: `watchers` see their layers, hooks and captures see nothing.
+
+        Parameters
+        ----------
+        x : ndarray (1, ...)
+        watchers : mapping of native layer to callable (layer, inputs, output)
+        """
+        handles = [self.backend.on_exit(layer, fn) for layer, fn in watchers.items()]
+        before, self.measuring = self.measuring, True
+        try:
+            with self.backend.frozen(self.net), self.backend.no_grad():
+                self._run(self.tensor(self.check_input(x)))
+        finally:
+            self.measuring = before
+            for handle in handles:
+                handle.remove()
 
     def layers(self, input_shape: tuple[int, ...] | None = None) -> list[LayerInfo]:
         """Names, kinds, output shapes and parameter counts of all layers.
@@ -353,12 +420,7 @@ class Model:
 
         shape = input_shape or self.input_shape
         if shape is not None:
-            handles = [backend.on_exit(layer, watch(name)) for name, layer in modules.items()]
-            try:
-                self.forward(np.zeros((1, *shape)), batch_size=1)
-            finally:
-                for handle in handles:
-                    handle.remove()
+            self.measure(np.zeros((1, *shape)), {layer: watch(name) for name, layer in modules.items()})
         sizes = self._own_parameters()
         return [
             LayerInfo(name, backend.kind(layer), shapes.get(name), sizes.get(name, 0), calls[name])
@@ -434,14 +496,26 @@ def wrap(
         if dtype not in ("float32", "float64"):
             raise InputError(f"dtype='{dtype}' is not known.", "Choose float32 or float64.")
         net = backend.converted(net, dtype)
-    return Model(net, backend, preprocess, labels, output, input_shape)
+    model = Model(net, backend, preprocess, labels, output, input_shape)
+    if model.dtype == "bfloat16":
+        raise ModelError("The network computes in bfloat16, which NumPy lacks.", 'Pass dtype="float32".')
+    return model
 
 
 def per_sample(target: Target, samples: int) -> Callable[[slice], Target]:
     """A function that gives the part of a target that belongs to a slice of the samples."""
     if target is None or callable(target) or isinstance(target, (int, np.integer)):
         return lambda part: target
-    listed = np.asarray(target)
-    if listed.ndim != 1 or len(listed) != samples:
-        raise TargetError(f"There are {listed.size} targets for {samples} samples.", "Pass one int per sample.")
+    listed = whole_numbers(target)
+    if listed.ndim == 0:
+        return lambda part: int(listed)
+    if len(listed) != samples:
+        raise TargetError(f"There are {len(listed)} targets for {samples} samples.", "Pass one int per sample.")
     return lambda part: listed[part]
+
+
+def _check_finite(values: Array, what: str) -> None:
+    if not np.isfinite(values).all():
+        raise NonFiniteError(
+            f"The network's {what} hold NaN or infinite values.", "Check its weights and the range of the input."
+        )

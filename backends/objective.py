@@ -38,20 +38,35 @@ def class_targets(target: Target, samples: int, scores: npt.NDArray[Any]) -> npt
     classes = scores.shape[1]
     if target is None:
         return np.argmax(scores, axis=1)
-    targets = np.asarray(target)
-    if targets.dtype.kind not in "iu" or targets.ndim > 1:
-        raise TargetError(
-            f"The target {target!r} is not a class number.",
-            "Pass an int, a list with one int per sample, None for the predicted class, or a function of the scores.",
-        )
-    if targets.ndim == 1 and len(targets) != samples:
-        raise TargetError(f"There are {len(targets)} targets for {samples} samples.", "Pass one per sample.")
-    targets = np.broadcast_to(targets, (samples,)).astype(np.int64)
+    numbers = whole_numbers(target)
+    if numbers.ndim == 1 and len(numbers) != samples:
+        raise TargetError(f"There are {len(numbers)} targets for {samples} samples.", "Pass one per sample.")
+    targets = np.broadcast_to(numbers, (samples,)).astype(np.int64)
     wrong = targets[(targets < 0) | (targets >= classes)]
     if len(wrong):
         raise TargetError(
             f"Target {wrong[0]} does not exist: the model has {classes} outputs.",
             f"Choose a target from 0 to {classes - 1}.",
+        )
+    return targets
+
+
+def whole_numbers(target: object) -> npt.NDArray[np.integer[Any]]:
+    """The target as an array of whole numbers, 0-d or one per sample.
+
+    Raises
+    ------
+    TargetError
+        If it is anything else.
+    """
+    try:
+        targets = np.asarray(target)
+    except (ValueError, TypeError, RuntimeError):  # a ragged list, or a tensor that NumPy cannot read
+        targets = np.asarray(None)
+    if targets.dtype.kind not in "iu" or targets.ndim > 1:
+        raise TargetError(
+            f"The target {target!r} is not a class number.",
+            "Pass an int, a list with one int per sample, None for the predicted class, or a function of the scores.",
         )
     return targets
 

@@ -13,12 +13,15 @@ import numpy.typing as npt
 from ..errors import DeviceError, NoGradientError
 from .kinds import kind_of
 from .paddle_import import import_paddle
-from .protocol import Array, Axis, Backend, Handle, Net, OperationRule, Optimizer, Tensor
-from .states import check_state
+from .protocol import Array, Axis, Backend, Handle, Net, OperationRule, Optimizer, Tensor, check_seeds
+from .states import check_shared, check_state
 
 paddle = import_paddle()
 
 _STATISTICS = {"_mean": "running_mean", "_variance": "running_var"}
+_RECURRENT = (paddle.nn.LSTM, paddle.nn.GRU, paddle.nn.SimpleRNN)
+_TORCH_NAMES = {**_STATISTICS, "_weight": "weight"}
+_INSTANCE_NORMS = (paddle.nn.InstanceNorm1D, paddle.nn.InstanceNorm2D, paddle.nn.InstanceNorm3D)
 
 # Paddle reports an exception in a gradient hook as an OSError without text; the original waits here.
 _HOOK_ERRORS: list[BaseException] = []
@@ -63,7 +66,9 @@ class PaddleBackend(Backend):
         if isinstance(x, paddle.Tensor):
             copied = x.detach().clone() if dtype is None else x.detach().clone().astype(dtype)
             return copied if device is None else copied._copy_to(_place(device), True)
-        return paddle.to_tensor(np.asarray(x, dtype=dtype, order="C"), place=_place(device or "cpu"))
+        array = np.asarray(x, dtype=dtype)
+        native = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+        return paddle.to_tensor(native, place=_place(device or "cpu"))
 
     def numpy(self, t: Tensor) -> Array:
         t = t.detach()
@@ -90,10 +95,17 @@ class PaddleBackend(Backend):
         return paddle.mean(t, axis=axis, keepdim=keepdims)
 
     def amax(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        if t.size == 0:
+            raise ValueError("amax of no elements")  # Paddle would return whatever the memory holds
         return paddle.amax(t, axis=axis, keepdim=keepdims)
 
     def clip(self, t: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
-        return paddle.clip(t, low, high)
+        # Paddle 2.6 stops the gradient of elements that equal a bound.
+        for bound, beyond in ((low, paddle.less_than), (high, paddle.greater_than)):
+            if bound is not None:
+                limit = paddle.full_like(t, bound)
+                t = paddle.where(beyond(t, limit), limit, t)
+        return t
 
     def where(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
         return paddle.where(condition, a, b)
@@ -105,10 +117,12 @@ class PaddleBackend(Backend):
         return paddle.sign(t)
 
     def softmax(self, t: Tensor, axis: int) -> Tensor:
-        return paddle.nn.functional.softmax(t, axis=axis)
+        powers = paddle.exp(t - _peak(t, axis))
+        return powers / paddle.sum(powers, axis=axis, keepdim=True)
 
     def log_softmax(self, t: Tensor, axis: int) -> Tensor:
-        return paddle.nn.functional.log_softmax(t, axis=axis)
+        shifted = t - _peak(t, axis)
+        return shifted - paddle.log(paddle.sum(paddle.exp(shifted), axis=axis, keepdim=True))
 
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
         return paddle.matmul(a, b)
@@ -123,10 +137,17 @@ class PaddleBackend(Backend):
         return paddle.concat(list(tensors), axis=axis)
 
     def pick(self, t: Tensor, columns: npt.ArrayLike) -> Tensor:
-        index = paddle.to_tensor(np.asarray(columns, dtype=np.int64).reshape(-1, 1), place=t.place)
-        return paddle.squeeze(paddle.take_along_axis(t, index, axis=1), axis=1)
+        index = np.asarray(columns, dtype=np.int64).reshape(-1, 1)
+        if ((index < 0) | (index >= t.shape[1])).any():
+            raise IndexError(f"columns count from 0 to {t.shape[1] - 1}")  # Paddle itself may read elsewhere
+        return paddle.squeeze(paddle.take_along_axis(t, paddle.to_tensor(index, place=t.place), axis=1), axis=1)
 
     def resize(self, t: Tensor, size: tuple[int, int]) -> Tensor:
+        # Towards a single row or column Paddle takes the first one; bilinear means the middle.
+        for axis, length in zip((2, 3), size, strict=True):
+            if length == 1:
+                n = t.shape[axis]
+                t = paddle.mean(paddle.slice(t, [axis], [(n - 1) // 2], [n // 2 + 1]), axis=axis, keepdim=True)
         return paddle.nn.functional.interpolate(t, size=list(size), mode="bilinear", align_corners=False)
 
     # -- networks ----------------------------------------------------------------------------------------------
@@ -173,7 +194,10 @@ class PaddleBackend(Backend):
         return Adam(net, learning_rate, weight_decay)
 
     def modules(self, net: Net) -> dict[str, Net]:
-        return dict(net.named_sublayers(include_self=True))
+        layers = dict(net.named_sublayers(include_self=True))
+        # The cells inside a recurrent layer never run, and torch has none.
+        outer = tuple(f"{name}." if name else "" for name, layer in layers.items() if isinstance(layer, _RECURRENT))
+        return {name: layer for name, layer in layers.items() if name in outer or not name.startswith(outer)}
 
     def kind(self, layer: Net) -> str:
         return kind_of(layer, "paddle")
@@ -198,13 +222,23 @@ class PaddleBackend(Backend):
             name: tuple(t.shape)[::-1] if transposed else tuple(t.shape) for name, (t, transposed) in tensors.items()
         }
         arrays = check_state(shapes, state)
+        check_shared({name: t for name, (t, _) in tensors.items()}, arrays)
         with paddle.no_grad():
             for name, (t, transposed) in tensors.items():
                 array = arrays[name].T if transposed else arrays[name]
-                t.set_value(np.ascontiguousarray(array, dtype=self.dtype(t)).reshape(tuple(t.shape)))
+                t.set_value(np.array(array, dtype=self.dtype(t), order="C"))
 
     def converted(self, net: Net, dtype: str) -> Net:
-        return copy.deepcopy(net).to(dtype=dtype)
+        copied = copy.deepcopy(net)
+        for layer in copied.sublayers(include_self=True):
+            # Recurrent layers of Paddle 2.6 hold a buffer without memory, which cannot be converted.
+            empty = {name: t for name, t in layer._buffers.items() if t is not None and not t._is_initialized()}
+            for name in empty:
+                del layer._buffers[name]
+            # Layer.to would turn buffers of integers (positions, indices) into floats.
+            layer._to_impl(dtype=dtype, floating_only=True, include_sublayers=False)
+            layer._buffers.update(empty)
+        return copied
 
     # -- autograd ----------------------------------------------------------------------------------------------
 
@@ -218,10 +252,9 @@ class PaddleBackend(Backend):
         if outputs.stop_gradient or any(t.stop_gradient for t in inputs):
             raise NoGradientError(
                 "The score has no gradient: the network cuts the graph between its input and its output.",
-                "Look for paddle.no_grad(), .detach(), .numpy(), stop_gradient or argmax in its forward.",
+                "Look for paddle.no_grad(), .detach(), .numpy() or argmax in its forward or around this call.",
             )
-        if seeds is None and outputs.size != 1:
-            raise ValueError("outputs must be a scalar unless seeds are given")
+        check_seeds(self.shape(outputs), None if seeds is None else self.shape(seeds))
         _HOOK_ERRORS.clear()
         try:
             gradients = paddle.grad(
@@ -243,16 +276,18 @@ class PaddleBackend(Backend):
         return tuple(gradients)
 
     def no_grad(self) -> AbstractContextManager[None]:
-        return paddle.no_grad()  # type: ignore[no-any-return]
+        return paddle.no_grad()
 
     def on_enter(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...]], Any]) -> Handle:
-        return layer.register_forward_pre_hook(fn)  # type: ignore[no-any-return]
+        return layer.register_forward_pre_hook(fn)
 
     def on_exit(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...], Any], Any]) -> Handle:
-        return layer.register_forward_post_hook(fn)  # type: ignore[no-any-return]
+        return layer.register_forward_post_hook(fn)
 
     def on_grad(self, t: Tensor, fn: Callable[[Tensor], Tensor | None]) -> Handle:
-        return t.register_hook(_remembering_errors(fn))  # type: ignore[no-any-return]
+        if t.stop_gradient:
+            raise NoGradientError("This tensor takes no gradient.", "Run the network through model.gradient.")
+        return _TensorHook(t.register_hook(_remembering_errors(fn)))
 
     def with_vjp(
         self,
@@ -260,7 +295,17 @@ class PaddleBackend(Backend):
         inputs: Sequence[Tensor],
         vjp: Callable[[Tensor], Sequence[Tensor | None]],
     ) -> Tensor:
-        return _WithVJP.apply(value.detach(), _remembering_errors(vjp), *inputs)
+        shapes = [self.shape(t) for t in inputs]
+
+        @_remembering_errors
+        def checked(gradient: Tensor) -> list[Tensor | None]:
+            gradients = list(vjp(gradient))
+            found = [shape if g is None else self.shape(g) for g, shape in zip(gradients, shapes, strict=True)]
+            if found != shapes:
+                raise ValueError(f"the rule returns gradients of shapes {found} for inputs of shapes {shapes}")
+            return gradients
+
+        return _WithVJP.apply(value.detach(), checked, *inputs)
 
     def intercept(self, rules: Mapping[str, OperationRule]) -> AbstractContextManager[None]:
         from .paddle_interception import intercept
@@ -268,7 +313,19 @@ class PaddleBackend(Backend):
         return intercept(rules)
 
 
-class _WithVJP(paddle.autograd.PyLayer):  # type: ignore[misc]
+class _TensorHook:
+    """A hook on a tensor; Paddle itself warns when it is removed twice."""
+
+    def __init__(self, helper: Any) -> None:
+        self._helper = helper
+
+    def remove(self) -> None:
+        if self._helper is not None:
+            self._helper.remove()
+        self._helper = None
+
+
+class _WithVJP(paddle.autograd.PyLayer):  # type: ignore[name-defined]
     """A value that carries a gradient rule of its own."""
 
     @staticmethod
@@ -287,16 +344,16 @@ class _WithVJP(paddle.autograd.PyLayer):  # type: ignore[misc]
 def canonical_tensors(net: Net, prefix: str = "") -> dict[str, tuple[Tensor, bool]]:
     """Parameters and persistent buffers by torch's names, each with whether Paddle stores it transposed."""
     found: dict[str, tuple[Tensor, bool]] = {}
-    linear = isinstance(net, paddle.nn.Linear)
+    linear, instance_norm = isinstance(net, paddle.nn.Linear), isinstance(net, _INSTANCE_NORMS)
     passing = net._non_persistable_buffer_names_set
     own = [*net._parameters.items(), *((k, t) for k, t in net._buffers.items() if k not in passing)]
     for name, t in own:
         if t is None:
             continue
-        canonical = _STATISTICS.get(name, "weight" if name == "_weight" else name)
+        canonical = "weight" if name == "scale" and instance_norm else _TORCH_NAMES.get(name, name)
         found[prefix + canonical] = (t, linear and name == "weight")
     # A recurrent layer lists its cells' weights a second time under the cells.
-    if not isinstance(net, paddle.nn.layer.rnn.RNNBase):
+    if not isinstance(net, _RECURRENT):
         for name, layer in net._sub_layers.items():
             if layer is not None:
                 found.update(canonical_tensors(layer, f"{prefix}{name}."))
@@ -312,6 +369,11 @@ def _remembering_errors(fn: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
             raise
 
     return call
+
+
+def _peak(t: Tensor, axis: int) -> Tensor:
+    # Paddle's own softmax and log_softmax take every score that is more than 64 below the highest to be 64 below.
+    return paddle.amax(t.detach(), axis=axis, keepdim=True)
 
 
 def _place(device: str) -> Any:

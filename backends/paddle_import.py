@@ -11,7 +11,7 @@ from types import ModuleType
 
 
 def import_paddle() -> ModuleType:
-    """Import Paddle, leaving the environment and the root logger as they were, and let it use all cores.
+    """Import Paddle, leaving ``OMP_NUM_THREADS`` and the root logger as they were, and let it use all cores.
 
     Importing Paddle sets ``OMP_NUM_THREADS=1`` (child processes then run on one core), adds a handler to the root
     logger and sets its level, warns about a missing ccache, and leaves Paddle on a single thread.

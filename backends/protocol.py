@@ -6,6 +6,7 @@ which framework it runs on.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,6 +22,7 @@ Net: TypeAlias = Any
 
 Array: TypeAlias = npt.NDArray[Any]
 Axis: TypeAlias = int | tuple[int, ...] | None
+"""One axis or several; None and the empty tuple mean all."""
 
 
 class Handle(Protocol):
@@ -156,7 +158,7 @@ class Backend(ABC):
 
     @abstractmethod
     def pick(self, t: Tensor, columns: npt.ArrayLike) -> Tensor:
-        """Take one column per row of an (N, C) tensor; returns shape (N,)."""
+        """Take one column (0 to C - 1) per row of an (N, C) tensor; returns shape (N,)."""
 
     @abstractmethod
     def resize(self, t: Tensor, size: tuple[int, int]) -> Tensor:
@@ -220,7 +222,8 @@ class Backend(ABC):
     ) -> tuple[Tensor, ...]:
         """Gradients of ``sum(outputs * seeds)``; no ``.grad`` field is touched.
 
-        `outputs` is a scalar unless `seeds` are given. Raises `NoGradientError` when an input is not reached.
+        `outputs` is a scalar unless `seeds`, of the same shape, are given. Raises `NoGradientError` when an input is
+        not reached.
         """
 
     @abstractmethod
@@ -236,7 +239,10 @@ class Backend(ABC):
 
     @abstractmethod
     def on_grad(self, t: Tensor, fn: Callable[[Tensor], Tensor | None]) -> Handle:
-        """Call ``fn(gradient)`` when the gradient of a non-leaf tensor is ready; a returned tensor replaces it."""
+        """Call ``fn(gradient)`` when the gradient of a non-leaf tensor is ready; a returned tensor replaces it.
+
+        Raises `NoGradientError` when the tensor takes no gradient.
+        """
 
     @abstractmethod
     def with_vjp(
@@ -259,3 +265,17 @@ class Backend(ABC):
         ``"avg_pool2d"``, ``"adaptive_avg_pool2d"``, ``"linear"``, ``"conv2d"``. A rule sees the operation whether
         it is called as a layer, as a function, in place, or by a reused layer.
         """
+
+
+def check_seeds(shape: tuple[int, ...], seeds: tuple[int, ...] | None) -> None:
+    """Make sure that what is differentiated is a scalar, or that there is one seed per element.
+
+    Raises
+    ------
+    ValueError
+        Otherwise: Paddle would silently read past the end of seeds that are too few.
+    """
+    if seeds is None and math.prod(shape) != 1:
+        raise ValueError(f"outputs of shape {shape} are not a scalar: give seeds")
+    if seeds is not None and seeds != shape:
+        raise ValueError(f"seeds of shape {seeds} do not fit outputs of shape {shape}")

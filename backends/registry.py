@@ -30,7 +30,7 @@ def _load(name: str) -> Backend:
     if name not in available_backends():
         raise BackendError(f"The framework '{name}' is not installed.", _INSTALL[name])
     module = importlib.import_module(f".{name}_backend", __package__)
-    return getattr(module, _BACKENDS[name])()  # type: ignore[no-any-return]
+    return getattr(module, _BACKENDS[name])()
 
 
 def get_backend(thing: object) -> Backend:
@@ -56,14 +56,22 @@ def get_backend(thing: object) -> Backend:
         if thing not in _BACKENDS:
             raise BackendError(f"There is no backend '{thing}'.", suggest(thing, _BACKENDS))
         return _load(thing)
-    for name in _BACKENDS:
-        # An object of a framework can only exist once the framework is imported.
-        if name in sys.modules and _load(name).owns(thing):
-            return _load(name)
+    found = owner(thing)
+    if found is not None:
+        return found
     raise BackendError(
         f"An object of type '{type(thing).__name__}' is neither a PyTorch nor a Paddle tensor or network.",
         "Pass a torch.nn.Module or a paddle.nn.Layer.",
     )
+
+
+def owner(thing: object) -> Backend | None:
+    """The backend whose framework made a tensor or network, or None."""
+    for name in _BACKENDS:
+        # An object of a framework can only exist once the framework is imported.
+        if name in sys.modules and _load(name).owns(thing):
+            return _load(name)
+    return None
 
 
 def get_backends(names: Sequence[str]) -> list[Backend]:

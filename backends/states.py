@@ -12,7 +12,7 @@ from .protocol import Array
 
 
 def check_state(shapes: Mapping[str, tuple[int, ...]], state: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
-    """Return the arrays of `state`, contiguous, if their names and shapes are exactly those of `shapes`.
+    """Return the arrays of `state`, ready for either framework, if names and shapes are exactly those of `shapes`.
 
     Raises
     ------
@@ -29,19 +29,37 @@ def check_state(shapes: Mapping[str, tuple[int, ...]], state: Mapping[str, npt.A
             f"The weights do not fit the network ({'; '.join(parts)}).",
             "Build the architecture that the weights were trained for.",
         )
-    arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
+    arrays = {}
     for name, shape in shapes.items():
-        # ascontiguousarray turns a 0-d array into shape (1,)
-        found = np.shape(state[name])
-        if found != shape:
+        array = np.asarray(state[name])
+        if array.shape != shape:
             raise WeightsError(
-                f"'{name}' has shape {found} in the weights and {shape} in the network.",
+                f"'{name}' has shape {array.shape} in the weights and {shape} in the network.",
                 "Check the number of classes and the layer sizes.",
             )
-        if arrays[name].dtype.kind not in "fiub":
-            raise WeightsError(f"'{name}' holds {arrays[name].dtype}, not numbers.", "Save the weights again.")
-        arrays[name] = arrays[name].reshape(shape)
+        if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+            raise WeightsError(f"'{name}' holds {array.dtype}, which no network takes.", "Save the weights as float32.")
+        # torch reads neither foreign byte orders nor negative strides, and warns about read-only arrays.
+        arrays[name] = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
     return arrays
+
+
+def check_shared(tensors: Mapping[str, object], arrays: Mapping[str, Array]) -> None:
+    """Make sure that names which share one tensor in the network get one value.
+
+    Raises
+    ------
+    WeightsError
+        Naming the first two that differ: one of them would be lost.
+    """
+    first: dict[int, str] = {}
+    for name, t in tensors.items():
+        other = first.setdefault(id(t), name)
+        if other != name and not np.array_equal(arrays[other], arrays[name], equal_nan=True):
+            raise WeightsError(
+                f"'{other}' and '{name}' are one tensor in the network and two different ones in the weights.",
+                "Build the architecture that the weights were trained for.",
+            )
 
 
 def _some(names: list[str]) -> str:

@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from ..errors import DeviceError, MissingPackageError, NoGradientError
 from .kinds import kind_of
-from .protocol import Array, Axis, Backend, Handle, Net, OperationRule, Optimizer, Tensor
-from .states import check_state
+from .protocol import Array, Axis, Backend, Handle, Net, OperationRule, Optimizer, Tensor, check_seeds
+from .states import check_shared, check_state
 
 _KEPT_OPERATORS: list[Any] = []
 
@@ -61,11 +61,13 @@ class TorchBackend(Backend):
     def asarray(self, x: Any, dtype: str | None = None, device: str | None = None) -> Tensor:
         if isinstance(x, torch.Tensor):
             return x.detach().to(device=device, dtype=getattr(torch, dtype) if dtype else None, copy=True)
-        return torch.from_numpy(np.array(x, dtype=dtype, order="C", copy=True)).to(device)
+        array = np.asarray(x, dtype=dtype)
+        # torch reads neither foreign byte orders nor negative strides.
+        return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C")).to(device)
 
     def numpy(self, t: Tensor) -> Array:
         t = t.detach()
-        return (t.float() if t.dtype == torch.bfloat16 else t).cpu().numpy().copy()  # type: ignore[no-any-return]
+        return (t.float() if t.dtype == torch.bfloat16 else t).cpu().numpy().copy()
 
     def shape(self, t: Tensor) -> tuple[int, ...]:
         return tuple(t.shape)
@@ -181,6 +183,7 @@ class TorchBackend(Backend):
     def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
         tensors = _state_tensors(net)
         arrays = check_state({name: tuple(t.shape) for name, t in tensors.items()}, state)
+        check_shared(tensors, arrays)
         with torch.no_grad():
             for name, t in tensors.items():
                 t.copy_(torch.from_numpy(arrays[name]))
@@ -200,8 +203,9 @@ class TorchBackend(Backend):
         if not outputs.requires_grad or not all(t.requires_grad for t in inputs):
             raise NoGradientError(
                 "The score has no gradient: the network cuts the graph between its input and its output.",
-                "Look for torch.no_grad(), .detach(), .data, .numpy() or argmax in its forward.",
+                "Look for torch.no_grad(), .detach(), .data, .numpy() or argmax in its forward or around this call.",
             )
+        check_seeds(self.shape(outputs), None if seeds is None else self.shape(seeds))
         gradients = torch.autograd.grad(
             outputs, list(inputs), grad_outputs=seeds, create_graph=create_graph, allow_unused=True
         )
@@ -216,13 +220,15 @@ class TorchBackend(Backend):
         return torch.no_grad()
 
     def on_enter(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...]], Any]) -> Handle:
-        return layer.register_forward_pre_hook(fn)  # type: ignore[no-any-return]
+        return layer.register_forward_pre_hook(fn)
 
     def on_exit(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...], Any], Any]) -> Handle:
-        return layer.register_forward_hook(fn)  # type: ignore[no-any-return]
+        return layer.register_forward_hook(fn)
 
     def on_grad(self, t: Tensor, fn: Callable[[Tensor], Tensor | None]) -> Handle:
-        return t.register_hook(fn)  # type: ignore[no-any-return]
+        if not t.requires_grad:
+            raise NoGradientError("This tensor takes no gradient.", "Run the network through model.gradient.")
+        return t.register_hook(fn)
 
     def with_vjp(
         self,
@@ -269,7 +275,7 @@ def _state_tensors(net: Net) -> dict[str, Tensor]:
     # Paddle's batch norm does not count batches, and no method reads the count.
     return {
         name: t
-        for name, t in net.state_dict().items()
+        for name, t in net.state_dict(keep_vars=True).items()
         if isinstance(t, torch.Tensor) and not name.endswith("num_batches_tracked")
     }
 

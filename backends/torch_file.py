@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from ..errors import CheckpointError, UnsafeCheckpointError
+from .bfloat16 import widened
 from .protocol import Array
 
 _DTYPES = {
@@ -61,7 +62,7 @@ class _Tensor(NamedTuple):
         strides = tuple(step * numbers.itemsize for step in self.strides)
         view = np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides, writeable=False)
         if self.storage.kind == "BFloat16Storage":
-            return (view.astype(np.uint32) << 16).view(np.float32)
+            return widened(np.ascontiguousarray(view))
         return view.copy()
 
 
@@ -75,7 +76,9 @@ def _rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
     return tensor
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """Python's own unpickler: the compiled one takes objects from the extension registry without asking."""
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict

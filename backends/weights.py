@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ import safetensors
 import safetensors.numpy
 
 from ..errors import CheckpointError, NonFiniteError, UnsafeCheckpointError, WeightsError
+from .bfloat16 import widened
+from .paddle_file import Refused, read_paddle_file
 from .protocol import Array
 
 _NESTS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "params", "weights")
@@ -177,11 +179,6 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or ["no reason given"])[0][:200]
 
 
-def _widened(raw: Array) -> Array:
-    """The float32 numbers whose upper halves are the given uint16: bfloat16, which NumPy does not have."""
-    return (raw.astype(np.uint32) << 16).view(np.float32)
-
-
 # -- safetensors ---------------------------------------------------------------------------------------------------
 
 
@@ -196,7 +193,7 @@ def _read_safetensors(path: Path) -> Weights:
                 "Convert it to float32 and save again.",
             )
         flat = np.frombuffer(entry["data"], dtype=_SAFETENSORS_DTYPES[entry["dtype"]])
-        arrays[name] = (_widened(flat) if entry["dtype"] == "BF16" else flat.copy()).reshape(entry["shape"])
+        arrays[name] = (widened(flat) if entry["dtype"] == "BF16" else flat.copy()).reshape(entry["shape"])
     spoken = metadata.get("framework", metadata.get("format", "torch"))
     return Weights(arrays, "paddle" if spoken in {"paddle", "pd"} else "torch", metadata)
 
@@ -270,115 +267,9 @@ def _state(content: Any, path: Path) -> dict[str, Array]:
     )
 
 
-# -- Paddle --------------------------------------------------------------------------------------------------------
-
-_PARAMETER_NAMES = "StructuredToParameterName@@"
-_SLICES = "UnpackBigParamInfor@@"
-
-
-class _Dtype:
-    """Stands for `numpy.dtype`: numbers only, so that no pickle describes memory to NumPy."""
-
-    def __init__(self, kind: str, *_: Any) -> None:
-        if not re.fullmatch(r"[biuf]\d", kind):
-            raise pickle.UnpicklingError(f"an array of type '{kind}' holds no numbers")
-        self.dtype = np.dtype(kind)
-
-    def __setstate__(self, state: Any) -> None:
-        self.dtype = self.dtype.newbyteorder(state[1])
-
-    def array(self, shape: Any, raw: Any, order: Any = "C") -> Array:
-        flat = np.frombuffer(raw, dtype=self.dtype).astype(self.dtype.newbyteorder("="))
-        # Paddle stores bfloat16 as uint16, a type that it has no tensors of.
-        return (_widened(flat) if flat.dtype == np.uint16 else flat).reshape(shape, order=order)
-
-
-class _Ndarray:
-    """Stands for an array that is described in two steps, as pickle protocols below 5 do."""
-
-    array: Array
-
-    def __setstate__(self, state: Any) -> None:
-        _version, shape, dtype, is_fortran, raw = state
-        self.array = dtype.array(shape, raw, "F" if is_fortran else "C")
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    """Stand for `codecs.encode`, by which protocol 2 spells bytes."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes in the encoding '{encoding}'")
-    return text.encode("latin-1")
-
-
-_ADMITTED: dict[str, Callable[..., Any]] = {
-    "numpy.ndarray": _Ndarray,
-    "numpy.dtype": _Dtype,
-    "_codecs.encode": _latin1,
-    "__builtin__.bytes": lambda: b"",
-    "collections.OrderedDict": dict,
-    **{f"{builtins}.{kind.__name__}": kind for builtins in ("builtins", "__builtin__") for kind in (tuple, list, dict)},
-}
-for _core in ("numpy.core", "numpy._core"):
-    _ADMITTED[f"{_core}.multiarray._reconstruct"] = lambda kind, shape, code: _Ndarray()
-    _ADMITTED[f"{_core}.multiarray.scalar"] = lambda dtype, raw: dtype.array((), raw)
-    _ADMITTED[f"{_core}.numeric._frombuffer"] = lambda raw, dtype, shape, order: dtype.array(shape, raw, order)
-
-
-class _Refused(Exception):  # noqa: N818
-    """Names what a pickle asks for; carried out of the unpickler."""
-
-
-class _Unpickler(pickle._Unpickler):
-    """Python's own unpickler, less all that is not needed for arrays and plain containers.
-
-    The compiled one takes objects from the extension registry without asking `find_class`.
-    """
-
-    stack: list[Any]
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ADMITTED[f"{module}.{name}"]
-        except KeyError:
-            raise _Refused(f"{module}.{name}") from None
-
-    def refuse(self) -> None:
-        raise _Refused("an object or function outside the file")
-
-    def load_build(self) -> None:
-        if not isinstance(self.stack[-2], _Dtype | _Ndarray):
-            raise _Refused("a change to an object that is no array")
-        build: Any = pickle._Unpickler.dispatch[pickle.BUILD[0]]
-        build(self)
-
-    dispatch: ClassVar[dict[int, Callable[..., Any]]] = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}
-    for _opcode in (pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.PERSID, pickle.BINPERSID, pickle.INST, pickle.OBJ,
-                    pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.NEXT_BUFFER):  # fmt: skip
-        dispatch[_opcode[0]] = refuse
-
-
 def _read_paddle(path: Path) -> Weights:
     try:
-        with path.open("rb") as file:
-            content = _plain(_Unpickler(file).load())
-    except _Refused as refused:
+        content = read_paddle_file(path)
+    except Refused as refused:
         raise _unsafe(path, str(refused), "paddle.save(net.state_dict(), path)") from None
     return Weights(_state(content, path), "paddle")
-
-
-def _plain(content: Any) -> Any:
-    """Put arrays in the place of their stand-ins, and undo what `paddle.save` does to tensors."""
-    if isinstance(content, _Ndarray):
-        return content.array
-    if isinstance(content, list):
-        return [_plain(item) for item in content]
-    if isinstance(content, tuple):
-        # Inside nested containers a tensor is saved as a pair of its name and its values.
-        is_tensor = len(content) == 2 and isinstance(content[0], str) and isinstance(content[1], _Ndarray)
-        return content[1].array if is_tensor else tuple(_plain(item) for item in content)
-    if not isinstance(content, dict):
-        return content
-    plain = {name: _plain(value) for name, value in content.items() if name != _PARAMETER_NAMES}
-    for name, big in plain.pop(_SLICES, {}).items():
-        plain[name] = np.concatenate([plain.pop(part) for part in big["slices"]]).reshape(big["OriginShape"])
-    return plain

@@ -1,0 +1,97 @@
+"""Batches are cut so that they fit in memory, and nobody can tell from the results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from twinlens.backends import Backend, chunks, wrap
+from twinlens.errors import InputError
+
+from .nets import convolutional, pictures
+
+SHAPE = (3, 8, 8)
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure even small inputs."""
+    monkeypatch.setattr(chunks, "_FREE_ELEMENTS", 1)
+
+
+@pytest.mark.parametrize(("total", "size"), [(7, 3), (6, 3), (2, 5), (1, 1), (0, 4)])
+def test_chunks_cover_everything_once_and_in_order(total: int, size: int) -> None:
+    parts = list(chunks.chunks(total, size))
+    assert [i for part in parts for i in range(total)[part]] == list(range(total))
+    assert all(part.stop - part.start <= size for part in parts)
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_sample_is_measured_by_the_outputs_of_all_layers(backend: Backend) -> None:
+    model = wrap(convolutional(backend))
+    chunks.chunk_size(model, SHAPE, 5)
+    # input, conv1 norm1 relu1 (5x8x8), pool1 (5x4x4), conv2 norm2 relu2 flatten (24), fc1 relu3 dropout (7), fc2, net
+    numbers = 192 + 3 * 320 + 80 + 4 * 24 + 3 * 7 + 4 + 4
+    assert model.sample_bytes == {SHAPE: 4 * numbers}
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_sample_of_float64_takes_twice_as_much(backend: Backend) -> None:
+    single, double = wrap(convolutional(backend)), wrap(convolutional(backend), dtype="float64")
+    for model in (single, double):
+        chunks.chunk_size(model, SHAPE, 5)
+    assert double.sample_bytes[SHAPE] == 2 * single.sample_bytes[SHAPE]
+
+
+@pytest.mark.usefixtures("measured")
+def test_the_chunk_size_follows_from_the_budget(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = wrap(convolutional(backend))
+    sizes = []
+    for budget in (1, 50_000, 1 << 30):
+        monkeypatch.setattr(chunks, "MEMORY_BUDGET", budget)
+        sizes.append(chunks.chunk_size(model, SHAPE, 1000))
+    assert sizes[0] == 1
+    assert 1 < sizes[1] < 1000
+    assert sizes[2] == 1000
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_shape_is_measured_once(backend: Backend) -> None:
+    model = wrap(convolutional(backend))
+    runs: list[int] = []
+    handle = backend.on_exit(model.net, lambda *args: runs.append(1))
+    for _ in range(3):
+        chunks.chunk_size(model, SHAPE, 100)
+    handle.remove()
+    assert len(runs) == 1
+
+
+def test_few_small_samples_run_together_without_a_measurement(backend: Backend) -> None:
+    model = wrap(convolutional(backend))
+    assert chunks.chunk_size(model, SHAPE, 64) == 64
+    assert model.sample_bytes == {}
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize("of", ["logit", "loss"])
+def test_results_do_not_depend_on_the_budget(backend: Backend, monkeypatch: pytest.MonkeyPatch, of: Any) -> None:
+    model = wrap(convolutional(backend), dtype="float64")
+    x, targets = pictures(7), [0, 1, 2, 3, 0, 1, 2]
+    scores, gradients = model.forward(x, 7), model.gradient(x, targets, of, 7)
+    runs: list[int] = []
+    monkeypatch.setattr(chunks, "MEMORY_BUDGET", 90_000)
+    with model.hook("fc2", post=lambda layer, inputs, output: runs.append(backend.shape(output)[0])):
+        np.testing.assert_allclose(model.forward(x), scores, rtol=1e-12)
+        np.testing.assert_allclose(model.gradient(x, targets, of), gradients, rtol=1e-12, atol=1e-15)
+    assert len(runs) > 2
+    assert sum(runs) == 14
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, "all", None, True])
+def test_a_wrong_batch_size_is_named(backend: Backend, batch_size: Any) -> None:
+    model = wrap(convolutional(backend))
+    for call in (model.forward, model.gradient, model.predict):
+        with pytest.raises(InputError, match=f"batch_size={batch_size!r} is not a positive whole number"):
+            call(pictures(), batch_size=batch_size)

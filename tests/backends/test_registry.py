@@ -1,0 +1,134 @@
+"""Names, tensors and networks find their backend; frameworks are imported only when asked for."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+import torch
+
+from twinlens.backends import Backend, available_backends, get_backend, get_backends, registry, wrap
+from twinlens.errors import BackendError
+
+from .nets import build, convolutional, layer_class, pictures
+
+
+def test_a_name_finds_its_backend(backend: Backend) -> None:
+    assert get_backend(backend.name) is backend
+    assert get_backend(backend) is backend
+    assert backend.version == {"torch": torch.__version__, "paddle": paddle.__version__}[backend.name]
+
+
+def test_a_tensor_and_a_network_find_their_backend(backend: Backend) -> None:
+    assert get_backend(backend.asarray(np.ones(2))) is backend
+    assert get_backend(convolutional(backend)) is backend
+    assert get_backend(next(iter(convolutional(backend).parameters()))) is backend
+
+
+def test_subclasses_of_tensors_and_networks_are_recognised() -> None:
+    class Pixels(torch.Tensor):
+        pass
+
+    assert get_backend(torch.ones(2).as_subclass(Pixels)).name == "torch"
+    for name in ("torch", "paddle"):
+        assert get_backend(build(get_backend(name), lambda net, x: x)).name == name
+
+
+@pytest.mark.parametrize("thing", [np.ones(2), 3, None, [1.0], object(), dict(a=1)])
+def test_an_object_of_neither_framework_is_an_error(thing: object) -> None:
+    with pytest.raises(BackendError, match=f"'{type(thing).__name__}' is neither"):
+        get_backend(thing)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("Torch", "'torch'"), ("paddlepaddle", "'paddle'"), ("jax", "Choose one")])
+def test_an_unknown_name_is_an_error_with_a_hint(name: str, hint: str) -> None:
+    with pytest.raises(BackendError, match=hint):
+        get_backend(name)
+
+
+def test_several_backends_come_in_the_order_asked_for() -> None:
+    assert [backend.name for backend in get_backends(["paddle", "torch"])] == ["paddle", "torch"]
+    with pytest.raises(BackendError, match="jax"):
+        get_backends(["torch", "jax"])
+
+
+@pytest.fixture
+def without_paddle(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "paddle" else found(name, *a))
+    monkeypatch.setattr(registry, "_load", registry._load.__wrapped__)
+
+
+@pytest.mark.usefixtures("without_paddle")
+def test_a_framework_that_is_not_installed_is_an_error_with_the_command_that_installs_it() -> None:
+    assert available_backends() == ["torch"]
+    with pytest.raises(BackendError, match=r"'paddle' is not installed\. Install it with: pip install paddlepaddle"):
+        get_backend("paddle")
+
+
+def test_a_tensor_of_the_other_framework_is_an_error(both: tuple[Backend, Backend]) -> None:
+    for own, other in (both, both[::-1]):
+        model = wrap(convolutional(own))
+        with pytest.raises(BackendError, match=f"is a {other.name} tensor, the model runs on {own.name}"):
+            model.forward(other.asarray(pictures()))
+
+
+def test_a_subclassed_tensor_of_the_other_framework_is_an_error() -> None:
+    class Pixels(torch.Tensor):
+        pass
+
+    with pytest.raises(BackendError, match="torch tensor"):
+        wrap(convolutional(get_backend("paddle"))).forward(torch.ones(1, 3, 8, 8).as_subclass(Pixels))
+
+
+def test_only_networks_can_be_wrapped(backend: Backend) -> None:
+    for thing in (backend.asarray(np.ones(2)), backend.name, backend, np.ones(3), layer_class(backend)):
+        with pytest.raises(BackendError):
+            wrap(thing)
+
+
+def loaded_after(statement: str) -> set[str]:
+    script = f"import sys\n{statement}\nprint(*({{'torch', 'paddle', 'torchvision'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["twinlens", "twinlens.backends", "twinlens.errors"])
+def test_importing_the_package_loads_no_framework(module: str) -> None:
+    assert loaded_after(f"import {module}") == set()
+
+
+def test_asking_which_frameworks_there_are_loads_none() -> None:
+    assert loaded_after("from twinlens.backends import available_backends; available_backends()") == set()
+
+
+def test_torch_does_not_load_paddle() -> None:
+    assert loaded_after("from twinlens.backends import get_backend; get_backend('torch')") == {"torch"}
+
+
+def test_looking_at_an_object_of_neither_loads_nothing() -> None:
+    statement = """
+from twinlens.backends import get_backend
+from twinlens.errors import BackendError
+try:
+    get_backend(3)
+except BackendError:
+    pass
+"""
+    assert loaded_after(statement) == set()
+
+
+def test_mixing_two_frameworks_in_one_hook_is_the_users_error_and_stays_one(both: tuple[Backend, Backend]) -> None:
+    own, other = both
+    model = wrap(convolutional(own))
+
+    def foreign(_layer: Any, _inputs: Any, _output: Any) -> Any:
+        return other.asarray(np.ones((3, 4), "float32"))
+
+    with model.hook("fc2", post=foreign), pytest.raises(Exception, match="not one tensor"):
+        model.forward(pictures())
