@@ -17,7 +17,8 @@ GPU_VENV ?= .venv-gpu
 GPU_INSTALLED = $(GPU_VENV)/.installed
 
 # A framework that is missing fails the suite and does not skip its tests.
-pytest = TWINLENS_REQUIRE_BOTH=1 $(1)/bin/python -m pytest -n $(WORKERS) --dist loadfile
+# One thread per process: several workers with a pool of threads each only wait for one another.
+pytest = TWINLENS_REQUIRE_BOTH=1 OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -38,7 +38,7 @@ def bars(
     errors : array of shape (D,) or None
         Half lengths of error bars.
     maximum : int
-        Only so many bars are drawn, those of largest absolute value; the title says so.
+        Only so many bars are drawn, those of largest absolute value, and their rest is counted below.
 
     Returns
     -------
@@ -69,9 +69,11 @@ def draw_bars(
     numbers = _vector(values, "The bars", len(names))
     order = np.argsort(-np.abs(numbers), kind="stable")[:maximum]
     numbers, places = numbers[order], np.arange(len(order))
-    spread = None if errors is None else _vector(errors, "The errors", len(names))[order]
+    spread = np.zeros(len(order)) if errors is None else np.abs(_vector(errors, "The errors", len(names)))[order]
     colours = [POSITIVE if number >= 0 else NEGATIVE for number in numbers]
-    axes.barh(places, numbers, xerr=spread, color=colours, height=0.68, error_kw={"ecolor": INK, "capsize": 2})
+    axes.barh(places, numbers, color=colours, height=0.68)
+    if errors is not None:
+        axes.errorbar(numbers, places, xerr=spread, fmt="none", ecolor=INK, capsize=2)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_yticks(places, [shortened(names[i]) for i in order])
     axes.set_ylim(len(order) - 0.4, -0.6)
@@ -79,13 +81,15 @@ def draw_bars(
     axes.grid(axis="x")
     axes.spines["left"].set_visible(False)
     for place, number in zip(places, numbers, strict=True):
-        reach = number + np.sign(number) * (0.0 if spread is None else spread[place])
+        reach = number + np.sign(number) * spread[place]
         side = "left" if number >= 0 else "right"
         axes.annotate(
             f"{number:.3g}".replace("-", "−"), (reach, place), xytext=(3 if number >= 0 else -3, 0),
             textcoords="offset points", ha=side, va="center", size=7.5, color=MUTED,
         )  # fmt: skip
-    axes.margins(x=0.16)
+    low, high = min(0.0, float((numbers - spread).min())), max(0.0, float((numbers + spread).max()))
+    room = 0.24 * (high - low or 1.0)
+    axes.set_xlim(low - (room if low < 0 else 0.0), high + (room if high > 0 or low == 0 else 0.0))
     hidden = len(names) - len(order)
     if hidden:
         axes.text(1, 0, f"and {hidden} smaller", transform=axes.transAxes, ha="right", va="bottom", size=7, color=MUTED)

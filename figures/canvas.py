@@ -72,6 +72,8 @@ def style() -> Iterator[None]:
         "ytick.color": MUTED,
         "xtick.labelcolor": INK,
         "ytick.labelcolor": INK,
+        "figure.autolayout": False,
+        "figure.constrained_layout.use": False,
         "legend.frameon": False,
         "image.origin": "upper",
         "image.interpolation": "auto",
@@ -92,9 +94,7 @@ def new_figure(width: float, height: float, constrained: bool = False) -> Figure
     constrained : bool
         Let matplotlib find the margins, which suits charts.
     """
-    figure = NotebookFigure(
-        figsize=(width, height), facecolor="white", layout="constrained" if constrained else "none"
-    )
+    figure = NotebookFigure(figsize=(width, height), facecolor="white", layout="constrained" if constrained else None)
     FigureCanvasAgg(figure)
     return figure
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..errors import InputError
 from .bar_chart import shortened
@@ -51,7 +52,7 @@ def agreement(
     with style():
         figure = new_figure(8.0, 3.7, constrained=True)
         left, right = figure.subplots(1, 2)
-        low, high = min(a.min(), b.min()), max(a.max(), b.max())
+        low = min(a.min(), b.min())
         left.axline((low, low), slope=1, color=MUTED, linewidth=0.8, linestyle="--", label="identity")
         if a.size > 5000:
             left.hexbin(a, b, gridsize=60, bins="log", cmap="viridis", mincnt=1, linewidths=0.1)
@@ -65,6 +66,9 @@ def agreement(
             edges = np.logspace(np.floor(np.log10(nonzero.min())), np.ceil(np.log10(nonzero.max())) + 1e-9, 40)
             right.hist(nonzero, bins=edges, color=PALETTE[0])
             right.set_xscale("log")
+            right.xaxis.set_major_locator(LogLocator(numticks=5))
+            right.xaxis.set_major_formatter(lambda value, _: f"{value:.0e}".replace("-", "−"))
+            right.xaxis.set_minor_formatter(NullFormatter())
         else:
             right.text(0.5, 0.5, "bit for bit the same", ha="center", va="center", transform=right.transAxes)
             right.set(xticks=[], yticks=[])
@@ -83,9 +87,9 @@ def training_curves(runs: Mapping[str, Mapping[str, Sequence[float]]], title: st
     Parameters
     ----------
     runs : mapping of run name to mapping of quantity to numbers by epoch
-        Such as ``{"torch": {"loss": [...], "validation_loss": [...], "validation_accuracy": [...]}}``. Quantities
-        that differ only in a leading ``train_``, ``validation_`` or ``val_`` share a chart; validation is drawn solid,
-        training dashed. Accuracies in 0..1.
+        Such as ``{"torch": {"training_loss": [...], "validation_loss": [...]}}``. Quantities that differ only in a
+        leading ``training_`` or ``validation_`` share a chart; validation is drawn solid, training dashed.
+        Accuracies in 0..1.
     title : str or None
         Above the charts.
 
@@ -189,10 +193,8 @@ def _closeness(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> str:
 
 
 def _quantity(key: str) -> tuple[str, str]:
-    for prefix, part in (("validation_", "validation"), ("val_", "validation"), ("train_", "training")):
-        if key.startswith(prefix):
-            return key.removeprefix(prefix), part
-    return key, "training"
+    part, _, quantity = key.partition("_")
+    return (quantity, part) if quantity and part in ("training", "validation") else (key, "training")
 
 
 def _cycle(count: int) -> list[str]:

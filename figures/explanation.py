@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,30 +16,11 @@ from .rendering import Array, Channels, as_picture, heat, overlay, signed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
-class ExplanationLike(Protocol):
-    """What is drawn of an explanation."""
-
-    @property
-    def values(self) -> Array: ...
-    @property
-    def inputs(self) -> Array: ...
-    @property
-    def target(self) -> Any: ...
-    @property
-    def scores(self) -> Any: ...
-    @property
-    def method(self) -> str: ...
-    @property
-    def backend(self) -> str: ...
-    @property
-    def params(self) -> Mapping[str, Any]: ...
-    @property
-    def error(self) -> Mapping[str, Any] | None: ...
+    from ..methods.explanation import ErrorEstimate, Explanation
 
 
 def plot_explanation(
-    explanation: ExplanationLike,
+    explanation: Explanation,
     kind: Literal["heat", "signed", "overlay"] = "heat",
     channels: Channels = "max",
     percentile: float | None = 99.0,
@@ -100,13 +81,13 @@ def plot_explanation(
 
 
 def _table(
-    explanation: ExplanationLike, values: Array, captions: Sequence[str], features: Sequence[str] | None, title: str
+    explanation: Explanation, values: Array, captions: Sequence[str], features: Sequence[str] | None, title: str
 ) -> Figure:
     count, width = values.shape
     columns = list(features) if features is not None else [f"feature {i}" for i in range(width)]
     if len(columns) != width:
         raise InputError(f"There are {len(columns)} feature names for {width} features.", "Give one name per feature.")
-    across = min(count, 3)
+    across = min(count, 2)
     down = -(-count // across)
     inputs = np.asarray(explanation.inputs)
     with style():
@@ -118,7 +99,10 @@ def _table(
                 continue
             labels = columns
             if inputs.shape[:2] == (len(inputs), width) and inputs.ndim == 2:
-                labels = [f"{name} = {value:.4g}" for name, value in zip(columns, inputs[index], strict=True)]
+                labels = [
+                    f"{name} = {value:.4g}".replace("= -", "= −")
+                    for name, value in zip(columns, inputs[index], strict=True)
+                ]
             draw_bars(axes, labels, values[index])
             axes.set_title(captions[index], size=9, loc="left")
         figure.suptitle(title, x=0.01, ha="left", size=11, weight="bold")
@@ -128,12 +112,12 @@ def _table(
     return figure
 
 
-def _label(explanation: ExplanationLike) -> str:
+def _label(explanation: Explanation) -> str:
     note = _error(explanation.error)
     return f"{explanation.method.replace('_', ' ')} {f'({note})' if note else ''}".strip()
 
 
-def _caption(explanation: ExplanationLike, index: int, names: Sequence[str] | None) -> str:
+def _caption(explanation: Explanation, index: int, names: Sequence[str] | None) -> str:
     """Name of the explained class of one sample and its score, as far as they are known."""
     target, scores = explanation.target, explanation.scores
     if target is None or callable(target):
@@ -147,16 +131,11 @@ def _caption(explanation: ExplanationLike, index: int, names: Sequence[str] | No
     return f"{name} {table[index, label]:.3g}"
 
 
-def _error(error: Mapping[str, Any] | None) -> str:
-    """Largest of each number in the method's own error estimate."""
-    parts = []
-    for key, value in (error or {}).items():
-        if isinstance(value, str | bool) or value is None:
-            continue
-        try:
-            size = np.abs(np.asarray(value, dtype=float))
-        except (TypeError, ValueError):
-            continue
-        if size.size:
-            parts.append(f"{key.replace('_', ' ')} {size.max():.2g}")
-    return ", ".join(parts)
+def _error(error: ErrorEstimate | None) -> str:
+    """The largest of the method's own error estimates, as a share of its scale if it has one."""
+    if error is None or not np.size(error.values):
+        return ""
+    relative = error.relative
+    if relative is None:
+        return f"{error.name} {np.abs(error.values).max():.2g}"
+    return f"{error.name} {relative.max():.2g} relative"

@@ -111,17 +111,18 @@ def picture_grid(
                 f"Row '{strip.title}' has {len(strip.pictures)} pictures, the first row has {count}.",
                 "Give every row one picture per column.",
             )
-    _check_titles(column_titles, count)
+        _check_texts("captions", strip.captions, count)
+    _check_texts("column titles", column_titles, count)
     columns = -(-count // -(-count // max_columns))
     blocks = [range(start, min(start + columns, count)) for start in range(0, count, columns)]
 
-    cell = float(np.clip(6.6 / columns, 1.1, 2.2))
+    cell = float(np.clip(5.6 / columns, 1.05, 2.0))
     heights = [cell * _aspect(strip.pictures) + _caption_height(strip, cell) for strip in strips]
     left = 1.15 if any(strip.title for strip in strips) else 0.1
     right = 0.75 if any(strip.has_bar for strip in strips) else 0.1
     head = _title_height(column_titles, cell)
     width = left + columns * (cell + _GAP) + right
-    top = 0.12 + (0.32 * len(_wrapped(title, width - 0.3, 12)) if title else 0.0)
+    top = 0.08 + (0.2 * len(_wrapped(title, width - 0.3, 12)) + 0.1 if title else 0.0)
     block_height = head + sum(heights) + _GAP * len(strips)
     height = top + len(blocks) * (block_height + 0.1) + 0.05
     with style():
@@ -147,7 +148,7 @@ def picture_grid(
                         lines = _wrapped(strip.captions[index], cell, 7.5)
                         axes.set_xlabel("\n".join(lines), size=7.5, color=MUTED, labelpad=2)
                 if strip.has_bar:
-                    x = left + columns * (cell + _GAP) + 0.04
+                    x = left + len(block) * (cell + _GAP) + 0.04
                     bar = (x / width, (bottom + 0.05 * extent) / height, 0.11 / width, 0.9 * extent / height)
                     _colour_bar(figure, bar, strip)
                 y = bottom - _GAP - _caption_height(strip, cell)
@@ -219,6 +220,6 @@ def _caption_height(strip: GridRow, cell: float) -> float:
     return 0.05 + _LINE * max(len(_wrapped(c, cell, 7.5)) for c in strip.captions) if strip.captions else 0.0
 
 
-def _check_titles(titles: Sequence[str] | None, count: int) -> None:
-    if titles is not None and len(titles) != count:
-        raise InputError(f"There are {len(titles)} column titles for {count} pictures.", "Give one title per picture.")
+def _check_texts(what: str, texts: Sequence[str] | None, count: int) -> None:
+    if texts is not None and len(texts) != count:
+        raise InputError(f"There are {len(texts)} {what} for {count} pictures.", "Give one per picture.")

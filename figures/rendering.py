@@ -70,9 +70,7 @@ def heat(
     return np.divide(maps - low, span, out=np.zeros_like(maps), where=span > 0)
 
 
-def signed(
-    values: npt.ArrayLike, channels: Literal["sum", "mean"] = "sum", percentile: float | None = None
-) -> Floats:
+def signed(values: npt.ArrayLike, channels: Literal["sum", "mean"] = "sum", percentile: float | None = None) -> Floats:
     """Reduce attributions to one number per pixel that keeps its sign.
 
     Parameters
@@ -80,7 +78,8 @@ def signed(
     values : array of shape (N, C, H, W) or (N, H, W)
         Raw attributions.
     channels : {"sum", "mean"}
-        How the channels of a pixel become one number without losing the sign; ``"sum"`` keeps additive attributions additive.
+        How the channels of a pixel become one number and keep its sign; ``"sum"`` keeps additive attributions
+        additive.
     percentile : float or None
         Clip at this percentile (0 to 100) of the absolute values of each picture.
 

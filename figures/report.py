@@ -158,7 +158,8 @@ def format_cell(value: Any) -> str:
     Returns
     -------
     str
-        Whole numbers in full, others with four significant digits, ``yes``/``no``, and a dash for ``None``.
+        Whole numbers in full, others with four significant digits (seven just below 1, where agreement is told apart
+        from identity), ``yes``/``no``, and a dash for ``None``.
     """
     if value is None:
         return "–"
@@ -170,7 +171,8 @@ def format_cell(value: Any) -> str:
         number = float(value)
         if not math.isfinite(number):
             return {"inf": "∞", "-inf": "−∞"}.get(str(number), "NaN")
-        return f"{number:.4g}".replace("-", "−")
+        digits = 7 if 0.99995 <= abs(number) < 1 else 4
+        return f"{number:.{digits}g}".replace("-", "−")
     return str(value)
 
 

@@ -189,9 +189,17 @@ def test_without_a_working_framework_the_exit_code_says_so(rows):
 
 
 def test_json_holds_the_same_rows(rows):
-    report = json.loads(doctor.as_json(rows))
+    report = json.loads(doctor.to_json(rows))
     assert report["exit_code"] == 0
     assert [Row(**row) for row in report["rows"]] == rows
+
+
+def test_the_command_prints_json_or_tables_and_returns_the_exit_code(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "diagnose", lambda: WORKS)
+    assert doctor.doctor(as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["rows"][0]["name"] == "paddle"
+    assert doctor.doctor() == 0
+    assert "Frameworks" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("width", [70, 100, 200])
