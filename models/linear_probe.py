@@ -64,18 +64,27 @@ def _last_linear(model: Model) -> str:
     backend = model.backend
     linear = [name for name, layer in backend.modules(model.net).items() if backend.kind(layer) == "linear"]
     if not linear or f"{linear[-1]}.bias" not in model.state():
-        raise ModelError(f"'{model.name}' does not end in a linear layer.", "Train all its layers instead.")
+        raise _no_linear_end(model)
     return linear[-1]
+
+
+def _no_linear_end(model: Model) -> ModelError:
+    return ModelError(f"'{model.name}' does not end in a linear layer.", "Train all its layers instead.")
 
 
 def _features(model: Model, head: str, dataset: Data) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     backend, features, labels = model.backend, [], []
+    last: list[Any] = []
 
-    def keep(_layer: Any, inputs: tuple[Any, ...]) -> None:
+    def keep(_layer: Any, inputs: tuple[Any, ...], output: Any) -> None:
         features.append(backend.numpy(inputs[0]))
+        last.append(backend.numpy(output))
 
-    with model.hook(head, pre=keep):
+    with model.hook(head, post=keep):
         for pictures, numbers in as_samples(dataset).batches(32):
-            model.forward(pictures)
+            last.clear()
+            scores = model.forward(pictures)
+            if not last or not np.array_equal(np.concatenate(last), scores):
+                raise _no_linear_end(model)
             labels.append(numbers)
     return np.concatenate(features).astype(np.float64), np.concatenate(labels)

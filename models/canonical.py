@@ -1,0 +1,42 @@
+"""From what a weights file holds to what a network takes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..backends import Backend
+from ..backends.protocol import Array, Net
+from ..backends.weights import Weights
+from .checkpoint import without_training
+
+_STATISTICS = {"_mean": "running_mean", "_variance": "running_var"}
+
+
+def canonical(weights: Weights, backend: Backend, net: Net) -> dict[str, Array]:
+    """Bring the contents of a weights file into canonical names and layout for one network.
+
+    Parameters
+    ----------
+    weights : Weights
+        What `read_weights` returned.
+    backend : Backend
+        The network's framework.
+    net : torch.nn.Module or paddle.nn.Layer
+        The network that is to take them; tells which matrices belong to linear layers.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Without torch's batch counters and what a training checkpoint holds besides the weights.
+    """
+    arrays = {name: a for name, a in weights.arrays.items() if not name.endswith("num_batches_tracked")}
+    if weights.framework != "paddle":
+        return without_training(arrays)
+    # Paddle keeps the matrix of a linear layer the other way round.
+    linear = {f"{name}.weight" for name, layer in backend.modules(net).items() if backend.kind(layer) == "linear"}
+    state: dict[str, Array] = {}
+    for name, array in arrays.items():
+        layer, dot, entry = name.rpartition(".")
+        transposed = f"{layer}.{entry}" in linear and array.ndim == 2
+        state[f"{layer}{dot}{_STATISTICS.get(entry, entry)}"] = np.ascontiguousarray(array.T) if transposed else array
+    return state
