@@ -32,7 +32,15 @@ class Handle(Protocol):
 
 
 class Optimizer(Protocol):
-    """Adam on all trainable parameters of one network."""
+    """Adam on all trainable parameters of one network.
+
+    Attributes
+    ----------
+    learning_rate : float
+        May be changed between steps.
+    """
+
+    learning_rate: float
 
     def step(self, loss: Tensor) -> None:
         """Differentiate the scalar loss, update the parameters, forget the gradients."""

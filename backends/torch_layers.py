@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -70,10 +71,23 @@ def _sequential(*layers: nn.Module | Mapping[str, nn.Module]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+def _batch_norm1d(num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> nn.BatchNorm1d:
+    return nn.BatchNorm1d(num_features, _single(eps), momentum)
+
+
+def _batch_norm2d(num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(num_features, _single(eps), momentum)
+
+
+def _single(eps: float) -> float:
+    """Paddle keeps it in single precision: one more digit here would part the frameworks in double precision."""
+    return float(np.float32(eps))
+
+
 namespace = SimpleNamespace(
     Conv2d=nn.Conv2d,
-    BatchNorm1d=nn.BatchNorm1d,
-    BatchNorm2d=nn.BatchNorm2d,
+    BatchNorm1d=_batch_norm1d,
+    BatchNorm2d=_batch_norm2d,
     Linear=nn.Linear,
     ReLU=nn.ReLU,
     ReLU6=nn.ReLU6,

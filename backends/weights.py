@@ -6,12 +6,10 @@ Paddle does not, so its files are read here by an unpickler that knows arrays an
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import pickle
 import re
-import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +21,8 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from ..errors import CheckpointError, NonFiniteError, UnsafeCheckpointError, WeightsError
+from ..errors import CheckpointError, DataError, NonFiniteError, UnsafeCheckpointError, WeightsError
+from ..files import write_whole
 from .bfloat16 import widened
 from .paddle_file import Refused, read_paddle_file
 from .protocol import Array
@@ -130,7 +129,7 @@ def write_weights(
     Parameters
     ----------
     path : str or path
-        Ends in ``.safetensors``; its folder exists.
+        Ends in ``.safetensors``; missing folders are made.
     state : mapping of str to array
         Canonical names and layout, as `Model.state` returns them.
     metadata : mapping of str to str, optional
@@ -161,18 +160,10 @@ def write_weights(
         if finite and not np.isfinite(array).all():
             raise NonFiniteError(f"'{name}' holds NaN or infinite values.", "Train again with a lower learning rate.")
     content = safetensors.numpy.save(arrays, {"framework": "torch", **(metadata or {})})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CheckpointError(
-            f"'{path}' cannot be written ({error.strerror}).", "Check the folder and the space on the disk."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return path
+        return write_whole(path, content)
+    except DataError as error:
+        raise CheckpointError(error.cause, "Check the folder and the space on the disk.") from error
 
 
 def _first_line(error: Exception) -> str:

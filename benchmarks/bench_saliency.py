@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import twinlens as tl
 from rich.console import Console
 from rich.table import Table
+
+import twinlens as tl
 from twinlens.backends import available_backends, get_backends
 
 Run = Callable[[], Any]

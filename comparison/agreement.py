@@ -13,7 +13,7 @@ from ..errors import InputError
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Agreement:
     """Agreement of `a` with `b`, one number per sample: arrays of shape (N,).
 
@@ -61,18 +61,20 @@ def agreement(a: Array, b: Array) -> Agreement:
     InputError
         If the shapes differ or a value is not finite.
     """
-    if a.shape != b.shape or a.ndim < 1 or len(a) == 0:
+    if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
+        raise InputError(
+            f"A {type(a).__name__} and a {type(b).__name__} cannot be compared.", "Pass arrays: explanation.values."
+        )
+    if a.shape != b.shape or a.ndim < 1 or a.size == 0:
         raise InputError(f"Values of shape {a.shape} and {b.shape} cannot be compared.", "Explain the same inputs.")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise InputError("The values hold NaN or infinite numbers.", "Check the models that made them.")
     first = a.reshape(len(a), -1).astype(np.float64)
     second = b.reshape(len(b), -1).astype(np.float64)
-    difference = np.linalg.norm(first - second, axis=1)
+    difference = _norm(first - second)
     return Agreement(
         max_abs=np.abs(first - second).max(axis=1),
-        relative_l2=_ratio(
-            difference, np.linalg.norm(second, axis=1), when_zero=np.where(difference == 0, 0.0, np.inf)
-        ),
+        relative_l2=_ratio(difference, _norm(second), when_zero=np.where(difference == 0, 0.0, np.inf)),
         cosine=_cosine(first, second),
         spearman=_cosine(_centred(_ranks(first)), _centred(_ranks(second))),
         sign=(np.sign(first) == np.sign(second)).mean(axis=1),
@@ -92,11 +94,24 @@ def _centred(values: Array) -> Array:
 
 
 def _cosine(a: Array, b: Array) -> Array:
-    norms = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
-    both_zero = (norms[0] == 0) & (norms[1] == 0)
-    # Dividing first keeps the product of two tiny norms from vanishing.
-    unit = [_ratio(v, n[:, None], when_zero=np.zeros_like(v)) for v, n in zip((a, b), norms, strict=True)]
-    return np.where(both_zero, 1.0, np.clip((unit[0] * unit[1]).sum(axis=1), -1, 1))
+    both_zero = ~(a.any(axis=1) | b.any(axis=1))
+    return np.where(both_zero, 1.0, np.clip((_unit(a) * _unit(b)).sum(axis=1), -1, 1))
+
+
+def _norm(values: Array) -> Array:
+    # Squares of gradients as small as 1e-200 would vanish: a saturated softmax has such gradients.
+    largest = np.abs(values).max(axis=1)
+    norm: Array = largest * np.linalg.norm(_scaled(values), axis=1)
+    return norm
+
+
+def _unit(values: Array) -> Array:
+    scaled = _scaled(values)
+    return _ratio(scaled, np.linalg.norm(scaled, axis=1, keepdims=True), when_zero=np.zeros_like(values))
+
+
+def _scaled(values: Array) -> Array:
+    return _ratio(values, np.abs(values).max(axis=1, keepdims=True), when_zero=np.zeros_like(values))
 
 
 def _ratio(numerator: Array, denominator: Array, when_zero: Array) -> Array:

@@ -7,11 +7,11 @@ from typing import Any
 
 from ..backends import Model, wrap
 from ..backends.objective import Target
-from ..methods import Explanation, explain
+from ..methods import Explanation, explain, get_method
 from .agreement import Agreement, agreement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parity:
     """Agreement of one method on two models with the same weights.
 
@@ -58,7 +58,7 @@ def parity(first: Model, second: Model, x: Any, method: str, target: Target = No
         The method's parameters.
     """
     models = (first, second, in_double(first), in_double(second))
-    if target is None:
+    if target is None and get_method(method).scope == "local":
         target = first.predict(x).tolist()
     results: list[Explanation] = [explain(model, x, method, target, **params) for model in models]
     single = [result.values for result in results[:2]]

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..errors import DataError
-from .output import write_whole
+from ..files import write_whole
 
 INK = "#1f2430"
 MUTED = "#667085"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import DataError, InputError
-from .output import write_whole
+from ..files import write_whole
 
 _MIME = {
     ".png": "image/png",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends.model import Model
 from ..errors import InputError, MethodError, NonFiniteError
 from .explanation import Array
 
@@ -17,14 +18,22 @@ def positive_count(name: str, value: Any) -> int:
     return int(value)
 
 
-def non_negative(name: str, value: Any) -> float:
-    """Return a finite number of at least zero, or raise `MethodError` naming the parameter."""
+def finite(name: str, value: Any) -> float:
+    """Return a finite number, or raise `MethodError` naming the parameter."""
     try:
         number = float(value)
     except (TypeError, ValueError):
-        number = -1.0
-    if not np.isfinite(number) or number < 0:
-        raise MethodError(f"{name}={value!r} is not a number of at least 0.", f"Pass {name}=0 or more.")
+        number = np.nan
+    if not np.isfinite(number):
+        raise MethodError(f"{name}={value!r} is not a finite number.", f"Pass {name}=0, for example.")
+    return number
+
+
+def non_negative(name: str, value: Any) -> float:
+    """Return a finite number of at least zero, or raise `MethodError` naming the parameter."""
+    number = finite(name, value)
+    if number < 0:
+        raise MethodError(f"{name}={value!r} is below 0.", f"Pass {name}=0 or more.")
     return number
 
 
@@ -35,11 +44,29 @@ def random_seed(value: Any) -> int:
     return int(value)
 
 
-def finite_scores(scores: Array) -> Array:
-    """Return the scores, or raise `NonFiniteError` if they hold NaN or infinite values."""
+def finite_weights(model: Model, needs: str) -> None:
+    """Raise `NonFiniteError` if a weight is NaN or infinite.
+
+    The scores do not always show it: Paddle's ReLU and max pooling turn NaN into ordinary numbers. The gradient shows
+    what it is multiplied by, so that for a method that needs it only biases and statistics are looked at, which is
+    quick.
+    """
+    backend = model.backend
+    looked_at = (t for t in model.net.parameters() if needs == "scores" or len(backend.shape(t)) < 2)
+    if all(np.isfinite(backend.numpy(t)).all() for t in looked_at):
+        return
+    for name, array in model.state().items():
+        if not np.isfinite(array).all():
+            raise NonFiniteError(
+                f"The weights '{name}' hold NaN or infinite values.", "Load other weights, or train with smaller steps."
+            )
+
+
+def finite_scores(scores: Array, what: str = "scores") -> Array:
+    """Return the scores (or activations), or raise `NonFiniteError` if they hold NaN or infinite values."""
     if not np.isfinite(scores).all():
         raise NonFiniteError(
-            "The network's scores hold NaN or infinite values.", "Check its weights and the range of the input."
+            f"The network's {what} hold NaN or infinite values.", "Check its weights and the range of the input."
         )
     return scores
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..backends.model import Model
 from ..backends.objective import Target
 from ..errors import InputError, MethodError, suggest
+from .checks import finite_weights
 from .explanation import Explanation
 from .registry import get_method
 
@@ -58,6 +59,7 @@ def explain(
     for name, value in merged.items():
         if value is inspect.Parameter.empty:
             raise MethodError(f"The method '{method}' needs the parameter '{name}'.", f"Pass {name}=...")
+    finite_weights(model, chosen.needs)
     merged = {name: _recorded(model, value) for name, value in merged.items()}
     # A copy: what the caller does to the array afterwards must not change what was explained.
     x = model.check_input(x).copy()

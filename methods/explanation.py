@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from .files import replacing
+from ..files import write_whole
 
 Array = npt.NDArray[Any]
 
@@ -92,8 +92,7 @@ class Explanation:
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one ``.npz`` file, without pickle; returns its path."""
-        path = Path(path)
-        arrays = {"values": self.values, "inputs": self.inputs, "scores": self.scores}
+        arrays: dict[str, Any] = {"values": self.values, "inputs": self.inputs, "scores": self.scores}
         if self.target is not None:
             arrays["target"] = self.target
         facts: dict[str, Any] = {
@@ -112,9 +111,9 @@ class Explanation:
                 arrays["error.scale"] = self.error.scale
         arrays |= {f"extras.{name}": array for name, array in self.extras.items()}
         arrays["facts"] = np.array(json.dumps(facts))
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        return path
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)
+        return write_whole(path, content.getvalue())
 
     @classmethod
     def load(cls, path: str | Path) -> Explanation:
@@ -144,7 +143,7 @@ class Explanation:
             )
         except FileNotFoundError as missing:
             raise DataError(f"There is no file '{path}'.", "Check the path.") from missing
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as damage:
+        except Exception as damage:  # zip, compression, NumPy and JSON each fail in their own ways
             raise DataError(
                 f"'{path}' is not a saved explanation, or it is damaged.", "Make it again with Explanation.save."
             ) from damage
@@ -159,7 +158,7 @@ class Explanation:
         return f"Explanation({self.method}, {self.model} on {self.backend}, values {self.values.shape})"
 
 
-def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Any]:
     start = f"{prefix}."
     return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
 

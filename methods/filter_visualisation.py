@@ -9,7 +9,7 @@ import numpy as np
 from ..backends.model import Model
 from ..backends.objective import Target
 from ..errors import LayerError, MethodError
-from .checks import finite_gradient, non_negative, pictures, positive_count
+from .checks import finite_gradient, finite_scores, non_negative, pictures, positive_count
 from .explanation import Array
 from .registry import Attribution, register
 
@@ -99,4 +99,5 @@ def _channel(model: Model, activation: Any, layer: str, channel: int) -> Any:
 
 
 def _per_picture(activation: Array) -> Array:
-    return activation.reshape(len(activation), -1).sum(axis=1, dtype=np.float64)
+    summed: Array = activation.reshape(len(activation), -1).sum(axis=1, dtype=np.float64)
+    return finite_scores(summed, "activations")

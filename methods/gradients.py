@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..backends.chunks import BatchSize, chunk_size, chunks
 from ..backends.model import Model, per_sample
 from ..backends.objective import Of, Target, class_targets
-from .checks import finite_gradient
+from .checks import finite_gradient, finite_scores
 from .explanation import Array
 
 
@@ -47,7 +47,7 @@ def score(model: Model, x: Array, target: Target, of: Of, batch_size: BatchSize)
             native = model.scores(model.tensor(x[part]))
             explained.append(backend.numpy(model.explained(native, listed(part), of)))
             scores.append(backend.numpy(native))
-    joined = np.concatenate(scores)
+    joined = finite_scores(np.concatenate(scores))
     classes = None if callable(target) else class_targets(target, len(x), joined)
     return Scored(joined, classes, target if classes is None else classes, np.concatenate(explained))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from ..backends.chunks import BatchSize, chunk_size, chunks
 from ..backends.model import Model
 from ..backends.objective import Target, class_targets
 from ..errors import MethodError, MissingPackageError
-from .checks import finite_scores, pictures, positive_count, random_seed
+from .checks import finite, finite_scores, pictures, positive_count, random_seed
 from .explanation import Array, ErrorEstimate
 from .randomness import global_numpy_seed
 from .registry import Attribution, register
@@ -57,9 +57,15 @@ def lime(
         Perturbed pictures per run of the network.
     """
     samples, seed = positive_count("samples", samples), random_seed(seed)
+    if samples < 2:
+        raise MethodError("samples=1 is the picture itself, which no line can be fitted to.", "Pass samples=2 or more.")
+    if hide_colour is not None:
+        hide_colour = finite("hide_colour", hide_colour)
     pictures(x, "lime")
     if callable(target):
         raise MethodError("lime explains a class's probability.", "Pass a class number or None as target.")
+    if segment_options is not None and not isinstance(segment_options, Mapping):
+        raise MethodError(f"segment_options={segment_options!r} is not a mapping.", "Pass names and values.")
     if x.shape[1] not in (1, 3):
         raise MethodError(f"lime needs 1 or 3 channels, the pictures have {x.shape[1]}.", "Choose another method.")
     scores = finite_scores(model.forward(x, batch_size))
@@ -68,7 +74,7 @@ def lime(
 
     def classify(batch: Array) -> Array:
         chw = np.moveaxis(np.asarray(batch), -1, 1)
-        return finite_scores(model.probabilities(chw[:, : x.shape[1]], batch_size))
+        return model.probabilities(chw[:, : x.shape[1]], batch_size)
 
     def one(picture: Array, label: int) -> tuple[Array, Array, float, float, float]:
         cut = superpixels(picture, segments, **(segment_options or {}))
@@ -91,11 +97,8 @@ def lime(
         weights = np.zeros(cut.max() + 1)
         for segment, weight in found.local_exp[label]:
             weights[segment] = weight
-        return (
-            cut,
-            weights[cut],
-            *(float(_of(part, label)) for part in (found.intercept, found.score, found.local_pred)),
-        )
+        intercept, fit, prediction = (_of(part, label) for part in (found.intercept, found.score, found.local_pred))
+        return cut, weights[cut], intercept, fit, prediction
 
     results = [one(picture, int(label)) for picture, label in zip(x, classes, strict=True)]
     cuts, maps, intercepts, fits, predictions = (np.stack([result[i] for result in results]) for i in range(5))
@@ -117,7 +120,7 @@ def _explainer(seed: int) -> Any:
             "The package 'lime' is not installed.", "Install it with: pip install lime."
         ) from error
 
-    class Explainer(lime_image.LimeImageExplainer):  # type: ignore[misc]
+    class Explainer(lime_image.LimeImageExplainer):
         def data_labels(
             self,
             image: Array,
@@ -138,7 +141,7 @@ def _explainer(seed: int) -> Any:
     return Explainer(random_state=seed)
 
 
-def _of(part: Any, label: int) -> Any:
+def _of(part: Any, label: int) -> float:
     """A number that the package keeps by label, or, in other versions, by itself."""
     value = part[label] if isinstance(part, dict) else part
-    return np.ravel(value)[0]
+    return float(np.ravel(value)[0])

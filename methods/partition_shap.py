@@ -66,8 +66,7 @@ def partition_shap(
         hwc = np.moveaxis(picture, 0, -1).astype(np.float32)
 
         def probability(batch: Array) -> Array:
-            hidden = np.moveaxis(np.asarray(batch), -1, 1)
-            return finite_scores(model.probabilities(hidden, batch_size))[:, label]
+            return model.probabilities(np.moveaxis(np.asarray(batch), -1, 1), batch_size)[:, label]
 
         with global_numpy_seed(seed):
             explainer = explainer_of(probability, masker_of(mask, hwc.shape))
@@ -94,7 +93,7 @@ def _package() -> tuple[Any, Any]:
             f"The package '{error.name}' is not installed.", "Install both with: pip install shap opencv-python."
         ) from error
 
-    class Masker(shap.maskers.Image):  # type: ignore[misc]
+    class Masker(shap.maskers.Image):
         def inpaint(self, x: Array, mask: Array, method: str) -> Array:
             """Fill hidden pixels; the package would turn the visible ones into whole numbers, 0 or 1."""
             picture = x.reshape(self.input_shape).copy()

@@ -144,6 +144,6 @@ def get_method(name: str) -> Method:
         If there is none, naming the nearest.
     """
     known = methods()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise MethodError(f"There is no method '{name}'.", suggest(name, known))
     return known[name]

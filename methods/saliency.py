@@ -7,7 +7,7 @@ import numpy as np
 from ..backends.chunks import BatchSize, chunk_size, chunks
 from ..backends.model import Model, per_sample
 from ..backends.objective import Of, Target, class_targets
-from .checks import finite_gradient
+from .checks import finite_gradient, finite_scores
 from .explanation import Array
 from .registry import Attribution, register
 
@@ -42,6 +42,6 @@ def saliency(
             native, _, gradient = model.score_gradient(model.tensor(x[part]), listed(part), of)
             values.append(finite_gradient(backend.numpy(gradient)))
             scores.append(backend.numpy(native))
-    joined = np.concatenate(scores)
+    joined = finite_scores(np.concatenate(scores))
     classes = None if callable(target) else class_targets(target, len(x), joined)
     return Attribution(np.concatenate(values), joined, classes)

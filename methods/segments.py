@@ -37,8 +37,8 @@ def superpixels(picture: Array, kind: Segmentation = "slic", **options: Any) -> 
     -------
     ndarray of int (H, W)
     """
-    if kind not in _DEFAULTS:
-        raise MethodError(f"segments='{kind}' is not known.", f"Choose one of: {', '.join(_DEFAULTS)}.")
+    if not isinstance(kind, str) or kind not in _DEFAULTS:
+        raise MethodError(f"segments={kind!r} is not known.", f"Choose one of: {', '.join(_DEFAULTS)}.")
     settings = _DEFAULTS[kind] | options
     unknown = set(settings) - set(_DEFAULTS[kind]) - {"rng", "max_num_iter", "convert2lab"}
     if unknown:
@@ -66,7 +66,8 @@ def _by_skimage(picture: Array, kind: str, settings: dict[str, Any]) -> Array:
 
 
 def _grid(size: tuple[int, ...], cells: int) -> Array:
-    if not isinstance(cells, int) or not 1 <= cells <= min(size):
+    whole = isinstance(cells, (int, np.integer)) and not isinstance(cells, bool)
+    if not whole or not 1 <= cells <= min(size):
         raise MethodError(f"cells={cells!r} does not fit a picture of {size}.", f"Pass 1 to {min(size)}.")
     rows, columns = (np.arange(n) * cells // n for n in size)
     grid: Array = rows[:, None] * cells + columns[None, :]

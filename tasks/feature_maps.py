@@ -17,16 +17,20 @@ from .output import Output
 from .setup import Say, Setup
 
 
-def check_feature_maps(model: Model, config: FeatureMaps) -> None:
-    """Raise `LayerError` if a layer or filter of the configuration does not exist in the model."""
-    shapes = {row.name: row.output_shape for row in model.layers()}
+def check_feature_maps(model: Model, config: FeatureMaps, input_shape: tuple[int, ...]) -> None:
+    """Raise `LayerError` if the model has no maps for a layer or filter of the configuration."""
+    infos = {row.name: row for row in model.layers(input_shape)}
     visualised = config.visualisation
     wanted = [(layer, config.filters) for layer in chosen_layers(model, config)]
     if visualised is not None:
         wanted.append((visualised_layer(model, visualised), visualised.filters))
     for layer, filters in wanted:
         model.layer(layer)
-        shape = shapes.get(layer)
+        shape, calls = infos[layer].output_shape, infos[layer].calls
+        if calls > 1:
+            raise LayerError(
+                f"Layer '{layer}' runs {calls} times in one run of the network.", "Choose one that runs once."
+            )
         if shape is None or len(shape) != 3:
             raise LayerError(f"Layer '{layer}' has no two-dimensional maps (output {shape}).", "Choose a convolution.")
         if max(filters) >= shape[0]:
@@ -38,15 +42,17 @@ def check_feature_maps(model: Model, config: FeatureMaps) -> None:
 def chosen_layers(model: Model, config: FeatureMaps) -> list[str]:
     """The layers of the configuration, or the first, the middle and the last convolution."""
     if config.layers is not None:
-        return config.layers
+        return list(dict.fromkeys(config.layers))
     found = _convolutions(model)
     return list(dict.fromkeys([found[0], found[len(found) // 2], found[-1]]))
 
 
 def visualised_layer(model: Model, config: FilterVisualisation) -> str:
     """The layer of the configuration, or the middle convolution."""
+    if config.layer is not None:
+        return config.layer
     found = _convolutions(model)
-    return config.layer or found[len(found) // 2]
+    return found[len(found) // 2]
 
 
 def _convolutions(model: Model) -> list[str]:

@@ -30,7 +30,7 @@ def run_lime_shap(
     figures = []
     for backend, model in setup.models.items():
         explanations[backend] = {}
-        for method, params in _methods(setup, config).items():
+        for method, params in lime_shap_methods(setup, config).items():
             say(f"{name}: {_TITLES[method]} on {backend}")
             made = explain(model, setup.images, method, setup.targets, **params)
             output.explanation(made, f"{name}_{method}_{backend}")
@@ -54,7 +54,8 @@ def run_lime_shap(
     return Section("LIME and SHAP on pictures", text, rows), numbers
 
 
-def _methods(setup: Setup, config: LimeShap) -> dict[str, dict[str, Any]]:
+def lime_shap_methods(setup: Setup, config: LimeShap) -> dict[str, dict[str, Any]]:
+    """The methods that the configuration asks for, each with its parameters."""
     chosen = {}
     if config.lime is not None:
         chosen["lime"] = {"seed": setup.seed} | config.lime

@@ -7,19 +7,21 @@ import math
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError
+from ..files import write_whole
 from ..methods import Explanation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RESULTS = "results.json"
+_CONTENT = {RESULTS, "report.html", "figures", "explanations"}
 
 
 class Output:
@@ -41,8 +43,8 @@ class Output:
     def results(self, results: Mapping[str, Any]) -> Path:
         """Save the numbers as ``results.json``."""
         path = self.folder / RESULTS
-        path.write_text(json.dumps(plain(results), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        return path
+        text = json.dumps(plain(results), indent=2, allow_nan=False) + "\n"
+        return write_whole(path, text.encode())
 
 
 @contextmanager
@@ -54,35 +56,71 @@ def run_folder(target: Path) -> Iterator[Output]:
     DataError
         If the place holds anything but an earlier run, or cannot be written.
     """
-    target = target.absolute()
-    if target.exists() and not _is_run(target):
-        raise DataError(
-            f"'{target}' exists and is not a folder that twinlens wrote.", "Choose another --out, or remove it."
-        )
+    target = target.resolve()
+    with _one_line(target):
+        _check_replaceable(target)
+    missing = [folder for folder in target.parents if not folder.exists()]
+    workplace = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        with _one_line(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            workplace = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+            new = workplace / "new"
+            new.mkdir()
+        yield Output(new)
+        with _one_line(target):
+            _exchange(new, target, workplace / "old")
+    finally:
+        if workplace is not None:
+            shutil.rmtree(workplace, ignore_errors=True)
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@contextmanager
+def _one_line(target: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise DataError(f"'{target}' cannot be written ({error.strerror}).", "Choose another --out.") from error
+
+
+def _exchange(new: Path, target: Path, old: Path) -> None:
+    """Put a folder in the place of another; an interruption leaves one of them there."""
+    _check_replaceable(target)
+    if not target.exists():
+        new.rename(target)
+        return
+    target.rename(old)
     try:
-        temporary.chmod(0o755)
-        yield Output(temporary)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        new.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
 
 
-def _is_run(folder: Path) -> bool:
+def _check_replaceable(folder: Path) -> None:
+    """Raise `DataError` if there is anything but an earlier run or an empty folder."""
+    if not folder.exists():
+        return
+    cure = "Choose another --out, or remove it."
     if not folder.is_dir():
-        return False
-    if not any(folder.iterdir()):
-        return True
+        raise DataError(f"'{folder}' is a file, not a folder.", cure)
+    found = sorted(entry.name for entry in folder.iterdir())
+    if not found:
+        return
+    strange = next((name for name in found if name not in _CONTENT), None)
+    if strange is not None or not _is_results(folder / RESULTS):
+        raise DataError(f"'{folder}' is not a folder that twinlens wrote: it holds '{strange or found[0]}'.", cure)
+
+
+def _is_results(path: Path) -> bool:
     try:
-        return "twinlens" in json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
+    return isinstance(content, dict) and "twinlens" in content
 
 
 def plain(value: Any) -> Any:

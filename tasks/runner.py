@@ -5,23 +5,30 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ..backends import Model, available_backends, get_backends
+from ..backends import available_backends, get_backends
 from ..errors import BackendError
 from ..figures import confusion_matrix, training_curves, write_report
 from ..figures.report import DetailsItem, FigureItem, HtmlItem, Row, Section, TableItem, TextItem
-from .config import Part, RunConfig
-from .feature_maps import check_feature_maps, run_feature_maps
+from .config import RunConfig, Tables
+from .feature_maps import run_feature_maps
 from .lime_shap import run_lime_shap
 from .output import Output, plain, run_folder
+from .rehearsal import rehearse
 from .saliency import run_saliency
-from .setup import Say, Setup, prepare
+from .setup import Say, Setup, prepare, train
 from .tables import tables_section
 
+_RUNS: dict[str, Callable[..., tuple[Section, dict[str, Any]]]] = {
+    "saliency": run_saliency,
+    "feature_maps": run_feature_maps,
+    "lime_shap": run_lime_shap,
+}
 _PACKAGES = ("twinlens", "torch", "paddlepaddle", "numpy", "lime", "shap", "xgboost", "scikit-learn", "opencv-python")
 
 
@@ -43,18 +50,25 @@ def run(config: RunConfig, folder: str | Path, say: Say = lambda message: None) 
         The folder, with ``explanations/*.npz``, ``figures/*.png``, ``results.json`` and ``report.html``.
     """
     started = time.perf_counter()
-    backends = _chosen_backends(config.backend)
+    backends = _chosen_backends(config.backend) if config.parts else []
     folder = Path(folder)
     with run_folder(folder) as output:
         sections: list[Section] = []
         results: dict[str, Any] = {"parts": {}}
-        for part in config.parts:
-            part_sections, results["parts"][part.name] = _run_part(part, backends, config, output, say)
-            sections += part_sections
+        # What can fail early comes before what takes long.
+        setups = [prepare(part, backends, config.seed, config.device, say) for part in config.parts]
+        for setup in setups:
+            say(f"{setup.part.name}: trying every task on one picture")
+            rehearse(setup)
         if config.tables is not None:
             say("tables: LIME and SHAP on iris")
-            section, results["tables"] = _run_tables(config, output)
-            sections.append(section)
+            tables, results["tables"] = _run_tables(config.tables, config.seed, output)
+        for setup in setups:
+            train(setup, say)
+            part_sections, results["parts"][setup.part.name] = _run_part(setup, output, say)
+            sections += part_sections
+        if config.tables is not None:
+            sections.append(tables)
         seconds = time.perf_counter() - started
         facts = _facts(config, backends, seconds)
         output.results(facts | {"config": config.model_dump(mode="json")} | results)
@@ -80,24 +94,15 @@ def _chosen_backends(choice: str) -> list[str]:
     return names
 
 
-def _run_part(
-    part: Part, backends: list[str], config: RunConfig, output: Output, say: Say
-) -> tuple[list[Section], dict[str, Any]]:
-    def check(model: Model) -> None:
-        if part.feature_maps is not None:
-            check_feature_maps(model, part.feature_maps)
-
-    target = next((task.target for task in (part.saliency, part.lime_shap) if task is not None), "label")
-    setup = prepare(part, backends, config.seed, config.device, target, say, check)
-    title = part.title or part.name
-    sections, results = [_overview(setup, title, output, part.name)], dict(setup.facts)
-    for task, settings, function in (
-        ("saliency", part.saliency, run_saliency),
-        ("feature_maps", part.feature_maps, run_feature_maps),
-        ("lime_shap", part.lime_shap, run_lime_shap),
-    ):
+def _run_part(setup: Setup, output: Output, say: Say) -> tuple[list[Section], dict[str, Any]]:
+    part, name = setup.part, setup.part.name
+    title = part.title or name
+    sections, results = [_overview(setup, title, output, name)], dict(setup.facts)
+    for task, run_task in _RUNS.items():
+        settings = getattr(part, task)
         if settings is not None:
-            section, results[task] = function(setup, settings, output, part.name, say)  # type: ignore[operator]
+            explained = setup.explaining(getattr(settings, "target", "label"))
+            section, results[task] = run_task(explained, settings, output, name, say)
             section.title = f"{title}: {section.title}"
             sections.append(section)
     return sections, results
@@ -109,6 +114,8 @@ def _overview(setup: Setup, title: str, output: Output, name: str) -> Section:
     rows += [
         [key.replace("_", " "), facts[key]] for key in ("trained_on", "validation_accuracy", "transfer") if key in facts
     ]
+    if facts["left_out"]:
+        rows.append(["unreadable pictures left out", len(facts["left_out"])])
     probabilities = {backend: model.probabilities(setup.images) for backend, model in setup.models.items()}
     said = [
         [
@@ -153,9 +160,8 @@ def _first_guess(setup: Setup, probabilities: Any) -> tuple[str, float]:
     return setup.class_name(best), float(probabilities[best])
 
 
-def _run_tables(config: RunConfig, output: Output) -> tuple[Section, dict[str, Any]]:
-    assert config.tables is not None
-    found = tables_section(output.folder, seed=config.seed, **config.tables.model_dump())
+def _run_tables(config: Tables, seed: int, output: Output) -> tuple[Section, dict[str, Any]]:
+    found = tables_section(output.folder, seed=seed, **config.model_dump())
     figures = [FigureItem(output.folder / f["path"], f["title"], f["caption"]) for f in found["figures"]]
     rows = [Row([TableItem(t["title"], t["columns"], t["rows"]) for t in found["tables"]])]
     rows += [Row([HtmlItem(h["title"], output.folder / h["path"], h["height"])]) for h in found["html"]]
@@ -165,7 +171,7 @@ def _run_tables(config: RunConfig, output: Output) -> tuple[Section, dict[str, A
 
 
 def _facts(config: RunConfig, backends: list[str], seconds: float) -> dict[str, Any]:
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ..comparison import agreement, parity
-from ..errors import MethodError
 from ..figures import GridRow, as_picture, heat, picture_grid
 from ..figures import agreement as agreement_figure
 from ..figures.report import FigureItem, Row, Section, TableItem
@@ -44,7 +43,7 @@ def run_saliency(setup: Setup, config: Saliency, output: Output, name: str, say:
     figures = []
     for backend, model in setup.models.items():
         explanations[backend] = {}
-        for method, params in _methods(config).items():
+        for method, params in saliency_methods(setup, config).items():
             say(f"{name}: {_TITLES[method]} on {backend}")
             made = explain(model, setup.images, method, setup.targets, **params)
             output.explanation(made, f"{name}_{method}_{backend}")
@@ -68,10 +67,11 @@ def run_saliency(setup: Setup, config: Saliency, output: Output, name: str, say:
     return Section("Saliency", text, rows), numbers
 
 
-def _methods(config: Saliency) -> dict[str, dict[str, Any]]:
+def saliency_methods(setup: Setup, config: Saliency) -> dict[str, dict[str, Any]]:
+    """The methods that the configuration asks for, each with its parameters."""
     chosen: dict[str, dict[str, Any]] = {"saliency": {"of": config.of}}
     if config.smoothgrad is not None:
-        chosen["smoothgrad"] = {"of": config.of} | config.smoothgrad
+        chosen["smoothgrad"] = {"of": config.of, "seed": setup.seed} | config.smoothgrad
     if config.integrated_gradients is not None:
         chosen["integrated_gradients"] = config.integrated_gradients
     return chosen
@@ -153,7 +153,7 @@ def _parity(
 ) -> dict[str, Any]:
     first, second = setup.models.values()
     found = {}
-    for method, params in _methods(config).items():
+    for method, params in saliency_methods(setup, config).items():
         values = [by_method[method].values for by_method in explanations.values()]
         found[method] = {"all_pictures": agreement(*values).worst()}
         count = min(config.parity_pictures, len(setup.images))
@@ -167,16 +167,14 @@ def _parity(
 def _parity_table(numbers: dict[str, Any]) -> TableItem:
     rows = []
     for method, found in numbers.items():
-        if "float64_pictures" not in found:
-            raise MethodError("Nothing was judged in float64.", "Set parity_pictures to 1 or more.")
-        cells = [found[key] for key in _PARITY_COLUMNS]
+        cells = [found.get(key, found["all_pictures"].get(key)) for key in _PARITY_COLUMNS]
         rows.append([_TITLES[method], *(max(cell) if isinstance(cell, list) else cell for cell in cells)])
     return TableItem(
         "Do both frameworks agree?",
         ["method", *_PARITY_COLUMNS.values()],
         rows,
-        "The same weights and the same noise on both. float32's own noise is the relative L2 distance of each framework "
-        "to itself in float64: no comparison in float32 can be closer than that.",
+        "The same weights and the same noise on both. float32's own noise is the relative L2 distance of each "
+        "framework to itself in float64: float32 cannot agree better than that.",
     )
 
 

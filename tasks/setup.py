@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from ..backends import Model
 from ..comparison import transfer
-from ..datasets import Augmentation, Food11, PictureFiles, PictureSet, SyntheticFood, in_memory, photographs
-from ..errors import ConfigError, DataError
-from ..models import History, evaluate, fit, load_model
+from ..datasets import Augmentation, PictureSet, in_memory
+from ..models import History, evaluate, fit
 from ..models.linear_probe import fit_head
-from .config import Data, ModelChoice, Part, Training
+from .config import Part, Target, Training
+from .networks import build, counterpart, first_backend, outputs, outputs_for, picture_size
+from .pictures import explained_pictures, left_out, other_pictures, picture_set, training_sets
 
 Array = npt.NDArray[Any]
 Say = Callable[[str], None]
@@ -27,6 +28,7 @@ class Setup:
 
     Attributes
     ----------
+    part : Part
     models : dict of str to Model
         By framework, with the same weights.
     images : ndarray (N, 3, H, W)
@@ -40,14 +42,20 @@ class Setup:
     names, classes : list of str
     others : ndarray (B, 3, H, W)
         Pictures of the same set that are not explained, for backgrounds; may be empty.
+    seed : int
     facts : dict
         Of the model and the data, for the results.
+    sets : tuple of two picture sets, or None
+        What is learnt from and judged by, until `train` has done it.
+    pretrained : Model or None
+        The network whose layers are taken over when only a new last layer is trained.
     history : History or None
         Of the training of all layers.
     confusion : ndarray or None
         Rows true classes, columns predictions, on the validation set.
     """
 
+    part: Part
     models: dict[str, Model]
     images: Array
     targets: list[int]
@@ -58,8 +66,25 @@ class Setup:
     others: Array
     seed: int
     facts: dict[str, Any] = field(default_factory=dict)
+    sets: tuple[PictureSet, PictureSet] | None = None
+    pretrained: Model | None = None
     history: History | None = None
     confusion: Array | None = None
+
+    @property
+    def network(self) -> Model:
+        """The model of the first framework: the one that is trained."""
+        return next(iter(self.models.values()))
+
+    def explaining(self, target: Target) -> Setup:
+        """The same setup for a task that explains this: a class, the label (where known) or the prediction."""
+        if isinstance(target, int):
+            return replace(self, targets=[target] * len(self.labels))
+        predicted = [int(label) for label in self.network.predict(self.images)]
+        if target == "predicted":
+            return replace(self, targets=predicted)
+        known = zip(self.labels, predicted, strict=True)
+        return replace(self, targets=[guess if label is None else label for label, guess in known])
 
     def class_name(self, label: int) -> str:
         """Name of a class, or its number."""
@@ -70,16 +95,8 @@ class Setup:
         return [self.class_name(target) for target in self.targets]
 
 
-def prepare(
-    part: Part,
-    backends: Sequence[str],
-    seed: int,
-    device: str,
-    target: str | int,
-    say: Say,
-    check: Callable[[Model], None],
-) -> Setup:
-    """Build the models and read the pictures of one part.
+def prepare(part: Part, backends: Sequence[str], seed: int, device: str, say: Say) -> Setup:
+    """Build the models and read the pictures of one part; nothing is trained yet.
 
     Parameters
     ----------
@@ -87,197 +104,106 @@ def prepare(
     backends : sequence of str
     seed : int
     device : str
-    target : "label", "predicted" or int
-        Which class is explained.
     say : callable
         Told what is going on.
-    check : callable
-        Called with the first model before it is trained; raises if a task cannot be done on it.
 
     Returns
     -------
     Setup
     """
-    choice = part.model
-    first = _first_model(part, _only(choice, backends), seed, device)
-    check(first)
-    size = part.data.size or _size_of(first)
-    pictures = picture_set(part.data, size, seed)
-    facts: dict[str, Any] = {"model": first.name, "data": pictures.title, "synthetic": pictures.synthetic}
-    history, confusion = None, None
-    if choice.training is not None:
-        first, history, confusion = _train(first, part, choice.training, size, seed, say, facts)
-    models = {first.backend.name: first}
-    for name in backends:
-        if name not in models:
-            say(f"{part.name}: copying the weights to {name}")
-            models[name] = _counterpart(first, choice, name, device)
-            facts["transfer"] = str(transfer(first, models[name]))
-    chosen = _chosen(part.data, pictures)
-    images, read = pictures.stack(chosen)
-    if len(images) < len(chosen):
-        raise DataError("Some of the chosen pictures cannot be read.", "Choose others with data.pictures.")
-    samples = [pictures[index] for index in chosen]
-    labels = _labels(pictures, read, first)
+    choice, data, training = part.model, part.data, part.model.training
+    say(f"{part.name}: building {choice.name} and reading the pictures")
+    classes, pretrained = choice.classes, None
+    name = first_backend(choice, backends)
+    if training is not None:
+        known = picture_set(data, 32, seed).classes
+        if training.layers == "head":
+            pretrained = build(choice, name, classes, seed, device, choice.weights)
+            classes = len(known)
+        else:
+            classes = outputs_for(choice, known)
+    network = build(choice, name, classes, seed, device, None if pretrained else choice.weights)
+    if pretrained is not None:
+        network.preprocess, network.input_shape = pretrained.preprocess, pretrained.input_shape
+    size = picture_size(network, data.size)
+    pictures = picture_set(data, size, seed)
+    samples = explained_pictures(data, pictures)
+    images = np.stack([sample.image for sample in samples.values()])
+    classes_out = outputs(network, images[0])
+    sets = None
+    if training is not None:
+        sets = training_sets(data, training, size, seed, classes_out)
+        network.labels = pictures.classes if len(pictures.classes) == classes_out else None
+    models = {name: network}
+    for other in backends:
+        if other not in models:
+            models[other] = counterpart(network, choice, other, classes, device)
     setup = Setup(
-        models={name: models[name] for name in backends},
+        part=part,
+        models=models,
         images=images,
-        targets=_targets(target, labels, first, images),
-        labels=labels,
-        masks=[sample.mask for sample in samples],
-        names=[sample.name for sample in samples],
-        classes=first.labels or pictures.classes,
-        others=_others(pictures, chosen),
+        targets=[],
+        labels=_labels([sample.label for sample in samples.values()], pictures, network, classes_out),
+        masks=[sample.mask for sample in samples.values()],
+        names=[sample.name for sample in samples.values()],
+        classes=network.labels or (pictures.classes if len(pictures.classes) == classes_out else []),
+        others=other_pictures(pictures, list(samples)),
         seed=seed,
-        facts=facts,
-        history=history,
-        confusion=confusion,
+        facts={
+            "model": network.name,
+            "data": pictures.title,
+            "synthetic": pictures.synthetic,
+            "left_out": left_out(pictures),
+        },
+        sets=sets,
+        pretrained=pretrained,
     )
-    facts["pictures"] = [
-        {"name": name, "label": label, "explained": setup.class_name(target)}
-        for name, label, target in zip(setup.names, labels, setup.targets, strict=True)
+    setup.facts["pictures"] = [
+        {"name": name, "label": None if label is None else setup.class_name(label)}
+        for name, label in zip(setup.names, setup.labels, strict=True)
     ]
     return setup
 
 
-def picture_set(data: Data, size: int, seed: int) -> PictureSet:
-    """The pictures that a configuration names; `data.files` are added to photographs."""
-    if data.source == "synthetic":
-        count = data.pictures if isinstance(data.pictures, int) else max(data.pictures, default=0) + 1
-        return SyntheticFood(count + 22, size, seed, data.split)
-    if data.source == "folder":
-        assert data.path is not None
-        return Food11(data.path, data.split, size, on_error=data.on_error)
-    if data.source == "files" or not data.files:
-        return PictureFiles(data.files, size) if data.source == "files" else photographs(size)
-    bundled = photographs(size)
-    known = bundled.labels.tolist() if bundled.labels is not None else []
-    files = [*bundled.paths, *data.files]
-    return PictureFiles(
-        files, size, labels=[*known, *[-1] * len(data.files)], title=f"{bundled.title}, and files given"
-    )
+def train(setup: Setup, say: Say) -> None:
+    """Train the network, if the configuration says so, and copy what it has learnt to the other framework."""
+    training = setup.part.model.training
+    if training is not None:
+        _train(setup, training, say)
+    for name, model in setup.models.items():
+        if model is not setup.network:
+            say(f"{setup.part.name}: copying the weights to {name}")
+            setup.facts["transfer"] = str(transfer(setup.network, model))
 
 
-def _only(choice: ModelChoice, backends: Sequence[str]) -> str:
-    """The framework to build on first: of those asked for, the one that the network's name allows."""
-    library = {"torchvision": "torch", "paddle": "paddle"}.get(choice.name.partition(":")[0])
-    if library is not None and library not in backends:
-        raise ConfigError(
-            f"The network '{choice.name}' needs the framework '{library}'.", f"Use --backend {library} or both."
-        )
-    return library or backends[0]
-
-
-def _counterpart(first: Model, choice: ModelChoice, backend: str, device: str) -> Model:
-    kind, separator, name = choice.name.partition(":")
-    spec = choice.name
-    if separator and kind in ("torchvision", "paddle"):
-        spec = f"{'torchvision' if backend == 'torch' else 'paddle'}:{name}"
-    classes = choice.classes or (len(first.labels) if first.labels else _outputs(first))
-    model = load_model(spec, backend=backend, classes=classes, device=device, **choice.options)
-    model.preprocess, model.labels, model.input_shape = first.preprocess, first.labels, first.input_shape
-    return model
-
-
-def _outputs(model: Model) -> int:
-    return int(model.forward(np.zeros((1, *_shape_of(model)))).shape[1])
-
-
-def _shape_of(model: Model) -> tuple[int, ...]:
-    if model.input_shape is None:
-        raise ConfigError(f"The picture size that '{model.name}' wants is not known.", "Set data.size.")
-    return model.input_shape
-
-
-def _size_of(model: Model) -> int:
-    shape = _shape_of(model)
-    if len(shape) != 3:
-        raise ConfigError(f"'{model.name}' does not take pictures.", "Choose another model.name.")
-    return shape[-1]
-
-
-def _first_model(part: Part, backend: str, seed: int, device: str) -> Model:
-    choice = part.model
-    classes = choice.classes
-    if classes is None and choice.training is not None and choice.training.layers == "all":
-        classes = len(picture_set(part.data.model_copy(update={"pictures": 1}), 32, seed).classes) or None
-    return load_model(
-        choice.name, choice.weights, backend=backend, classes=classes, seed=seed, device=device, **choice.options
-    )
-
-
-def _train(
-    model: Model, part: Part, training: Training, size: int, seed: int, say: Say, facts: dict[str, Any]
-) -> tuple[Model, History | None, Array]:
-    say(f"{part.name}: training {model.name} on {model.backend.name}")
-    train, validation = _training_sets(part.data, training, size, seed)
-    history = None
-    if training.layers == "head":
-        options = part.model.options
-        fresh = load_model(
-            part.model.name, backend=model.backend.name, classes=len(train.classes), device=model.device, **options
-        )
-        fresh.preprocess, fresh.input_shape = model.preprocess, model.input_shape
-        fit_head(model, fresh, train)
-        model = fresh
+def _train(setup: Setup, training: Training, say: Say) -> None:
+    assert setup.sets is not None
+    network = setup.network
+    say(f"{setup.part.name}: training {network.name} on {network.backend.name}")
+    learnt, judged = (in_memory(pictures) for pictures in setup.sets)
+    if setup.pretrained is not None:
+        fit_head(setup.pretrained, network, learnt)
     else:
-        history = fit(
-            model,
-            train,
-            validation,
+        setup.history = fit(
+            network,
+            learnt,
+            judged,
             epochs=training.epochs,
             batch_size=training.batch_size,
             learning_rate=training.learning_rate,
             weight_decay=training.weight_decay,
             augment=Augmentation() if training.augment else None,
             patience=training.patience,
-            seed=seed,
+            seed=setup.seed,
         )
-    model.labels = train.classes
-    accuracy, confusion = evaluate(model, validation)
-    facts |= {"trained_on": f"{train.title}, {len(train)} pictures", "validation_accuracy": accuracy}
-    return model, history, confusion
+    accuracy, setup.confusion = evaluate(network, judged)
+    setup.facts["trained_on"] = f"{learnt.title}, {len(learnt)} pictures"
+    setup.facts["validation_accuracy"] = accuracy
+    setup.facts["left_out"] = setup.facts["left_out"] + left_out(*setup.sets)
 
 
-def _training_sets(data: Data, training: Training, size: int, seed: int) -> tuple[PictureSet, PictureSet]:
-    if data.source == "synthetic":
-        return (
-            in_memory(SyntheticFood(training.pictures, size, seed, "training")),
-            in_memory(SyntheticFood(training.validation_pictures, size, seed, "validation")),
-        )
-    if data.source == "folder":
-        assert data.path is not None
-        sets = [Food11(data.path, split, size, on_error=data.on_error) for split in ("training", "validation")]
-        return in_memory(sets[0]), in_memory(sets[1])
-    raise ConfigError(f"There is nothing to train on in '{data.source}'.", "Use a folder or the synthetic pictures.")
-
-
-def _chosen(data: Data, pictures: PictureSet) -> list[int]:
-    if isinstance(data.pictures, int):
-        return list(range(min(data.pictures, len(pictures))))
-    wrong = [index for index in data.pictures if index >= len(pictures)]
-    if wrong:
-        raise ConfigError(
-            f"data.pictures asks for picture {wrong[0]}: there are {len(pictures)}.", f"Use 0 to {len(pictures) - 1}."
-        )
-    return data.pictures
-
-
-def _labels(pictures: PictureSet, labels: Array, model: Model) -> list[int | None]:
+def _labels(labels: Sequence[int | None], pictures: PictureSet, network: Model, outputs: int) -> list[int | None]:
     """The data's labels, where they mean the network's classes."""
-    same = not pictures.classes or not model.labels or list(model.labels) == list(pictures.classes)
-    return [int(label) if same and label >= 0 else None for label in labels]
-
-
-def _targets(target: str | int, labels: list[int | None], model: Model, images: Array) -> list[int]:
-    if isinstance(target, int):
-        return [target] * len(labels)
-    predicted = model.predict(images).tolist()
-    if target == "predicted":
-        return [int(label) for label in predicted]
-    return [int(p) if label is None else label for label, p in zip(labels, predicted, strict=True)]
-
-
-def _others(pictures: PictureSet, chosen: Sequence[int]) -> Array:
-    rest = [index for index in range(len(pictures)) if index not in set(chosen)][:64]
-    return pictures.stack(rest)[0] if rest else np.zeros((0, 3, 1, 1), dtype=np.float32)
+    names = pictures.classes
+    same = not names or (network.labels == names if network.labels else len(names) == outputs)
+    return [label if same and label is not None and label < outputs else None for label in labels]

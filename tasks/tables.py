@@ -56,7 +56,7 @@ def tables_section(
     dependence: str | None = None,
     interaction: str | None = None,
     seed: int = 0,
-) -> dict[str, list[dict[str, Any]] | dict[str, Any]]:
+) -> dict[str, Any]:
     """Explain a table with LIME and SHAP, write the results, and return what a report shows.
 
     Parameters
@@ -90,7 +90,7 @@ def tables_section(
         Whatever the two methods raise, and ConfigError for an unknown feature.
     """
     from ..figures.canvas import save
-    from ..figures.output import write_whole
+    from ..files import write_whole
 
     if table is None:
         from ..datasets import iris

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
 from twinlens.backends import Backend, available_backends, get_backend, get_backends
 
 BOTH = ("torch", "paddle")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,15 +55,14 @@ def run(
 ) -> None:
     """Do the tasks of a configuration; write explanations, figures, results.json and report.html."""
     with _one_line_errors(debug):
-        from .tasks.config import load_config, with_data
+        from .tasks.config_file import load_config, with_data
         from .tasks.runner import run as run_tasks
 
         chosen = load_config(config, settings or (), backend=backend, seed=seed, device=device)
         if data is not None:
             chosen = with_data(chosen, data)
         folder = out or Path("runs") / config.stem
-        with _status() as say:
-            run_tasks(chosen, folder, say)
+        run_tasks(chosen, folder, _say)
         typer.echo(f"Wrote {folder / 'report.html'}")
 
 
@@ -104,14 +102,9 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 @app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Say what is installed, in which builds, on which devices, and how to get what is missing."""
-    from . import doctor as examination
+    from .doctor import doctor as examine
 
-    rows = examination.diagnose()
-    if as_json:
-        typer.echo(examination.as_json(rows))
-    else:
-        examination.render(rows)
-    raise typer.Exit(examination.exit_code(rows))
+    raise typer.Exit(examine(as_json=as_json))
 
 
 def main() -> None:
@@ -134,16 +127,11 @@ def _one_line_errors(debug: bool) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-@contextmanager
-def _status() -> Iterator[Any]:
-    """A line that changes on a terminal, and a line for every step elsewhere."""
+def _say(message: str) -> None:
+    """Tell the user what is going on: on the error stream, so that the results alone can be redirected."""
     from rich.console import Console
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda message: print(message, file=sys.stderr, flush=True)
-        return
-    yield lambda message: console.print(f"[dim]{message}[/dim]")
+    Console(stderr=True).print(message, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_json(value: Any) -> None:

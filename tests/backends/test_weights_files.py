@@ -124,7 +124,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_writing_into_a_missing_folder_is_one_line(tmp_path: Path) -> None:
+def test_writing_below_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "nowhere").write_text("")
     with pytest.raises(CheckpointError, match="cannot be written"):
         write_weights(tmp_path / "nowhere" / "w.safetensors", {"a": np.ones(3)})
 

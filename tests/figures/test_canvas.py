@@ -82,7 +82,7 @@ def test_an_unknown_ending_is_named(tmp_path, name) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="Cannot write"):
+    with pytest.raises(DataError, match="cannot be written"):
         save(bars(["a"], [1.0]), tmp_path / "file" / "a.png")
 
 

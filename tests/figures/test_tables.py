@@ -14,6 +14,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+
 from twinlens.figures.tables import force_plot, importance_bars, lime_bars, wrap_label
 from twinlens.figures.tables_html import force_page, lime_page
 from twinlens.figures.tables_shap import dependence_plot, interaction_plot, private_pyplot, summary_plot

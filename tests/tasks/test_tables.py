@@ -15,10 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
-from twinlens.tasks.tables import tables_section
-from twinlens.tasks.tables_lime import LimeRow, explain_row_with_lime
-from twinlens.tasks.tables_shap import TreeShap, explain_with_tree_shap
-from twinlens.tasks.tables_split import split_rows
 
 from twinlens.errors import (
     ConfigError,
@@ -28,6 +24,10 @@ from twinlens.errors import (
     TargetError,
     TwinlensError,
 )
+from twinlens.tasks.tables import tables_section
+from twinlens.tasks.tables_lime import LimeRow, explain_row_with_lime
+from twinlens.tasks.tables_shap import TreeShap, explain_with_tree_shap
+from twinlens.tasks.tables_split import split_rows
 
 FAST = {"samples": 400, "repeats": 2}
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from ..errors import DataError
+from .errors import DataError
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
@@ -39,7 +39,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
         temporary.replace(target)
     except OSError as error:
         raise DataError(
-            f"Cannot write '{target}': {error.strerror or error}.", "Choose a folder that you may write to with --out."
+            f"'{target}' cannot be written ({error.strerror or error}).", "Choose a folder that you may write to."
         ) from error
     finally:
         if temporary is not None:

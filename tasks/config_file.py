@@ -1,0 +1,156 @@
+"""A configuration file: read, put under the options of the command line, and checked key by key."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from ..errors import ConfigError, TwinlensError, suggest
+from .config import PART_KEYS, RunConfig
+from .config_errors import described
+
+
+def load_config(path: str | Path, settings: Sequence[str] = (), **overrides: Any) -> RunConfig:
+    """Read a configuration file and check it.
+
+    Parameters
+    ----------
+    path : path
+        A YAML file.
+    settings : sequence of str
+        ``"saliency.of=logit"``: a dotted key and a YAML value each, put over what the file says. A key that parts
+        have is set in every part; ``"parts.main.saliency.of=logit"`` sets it in one.
+    **overrides
+        Top-level keys put over everything, unless None: ``backend``, ``seed``, ``device``.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key that is wrong.
+    """
+    path = Path(path)
+    try:
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no configuration file '{path}'.", "Check the path.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' cannot be read as text.", "Name a YAML file.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"'{path}' is not valid YAML ({_where(error)}).", "Check indentation and colons.") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"'{path}' holds no keys.", "See the files in configs/ for examples.")
+    return parse_config(raw, str(path), settings, **overrides)
+
+
+def parse_config(
+    raw: Mapping[str, Any], source: str = "the configuration", settings: Sequence[str] = (), **overrides: Any
+) -> RunConfig:
+    """Check a configuration given as a mapping; see `load_config`."""
+    whole = _with_parts(raw, source)
+    for setting in settings:
+        _put(whole, setting)
+    whole |= {key: value for key, value in overrides.items() if value is not None}
+    try:
+        return RunConfig.model_validate(whole)
+    except ValidationError as error:
+        raise ConfigError(*described(error, source, single="parts" not in raw)) from error
+    except TwinlensError as error:
+        raise ConfigError(f"In {source}: {error.cause}", error.cure) from error
+
+
+def with_data(config: RunConfig, path: Path) -> RunConfig:
+    """The configuration with a Food-11 folder in place of its pictures, or a picture beside its photographs.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing at the path, or a picture is given and no part explains photographs.
+    """
+    if not path.exists():
+        raise ConfigError(f"There is nothing at '{path}'.", "Give --data a Food-11 folder or a picture.")
+    parts, taken = [], False
+    for part in config.parts:
+        data = part.data
+        if path.is_dir():
+            changed: dict[str, Any] = {"source": "folder", "path": path}
+        elif data.source == "photographs":
+            changed = {"files": [*data.files, path]}
+        else:
+            changed = {"files": [path]} if data.source == "files" else {}
+        taken |= bool(changed)
+        parts.append(part.model_copy(update={"data": data.model_copy(update=changed)}))
+    if not taken:
+        raise ConfigError(
+            f"No part of this configuration can take '{path}'.",
+            "Give a Food-11 folder to a task on pictures; single pictures need data.source photographs or files.",
+        )
+    return config.model_copy(update={"parts": parts})
+
+
+def _with_parts(raw: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Give every part the keys that stand beside ``parts``."""
+    shared = {key: raw[key] for key in PART_KEYS if key in raw}
+    rest = {key: value for key, value in raw.items() if key not in PART_KEYS}
+    parts = rest.pop("parts", [{}] if shared else [])
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        raise ConfigError(f"In {source}: 'parts' is not a list of parts.", "Begin each part with '- name: ...'.")
+    # Copies: anchors of YAML, and the keys beside ``parts``, are the same objects in several parts.
+    return rest | {"parts": [copy.deepcopy(_merged(shared, part)) for part in parts]}
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
+
+
+def _put(raw: dict[str, Any], setting: str) -> None:
+    """Put one setting over a configuration whose parts hold all keys of theirs."""
+    key, equals, text = setting.partition("=")
+    path = key.split(".")
+    if not equals or not all(path):
+        raise ConfigError(f"--set {setting} is not a setting.", "Write --set key=value, such as saliency.of=logit.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {setting}: the value is not valid YAML.", "Quote it.") from error
+    if path[0] not in PART_KEYS:
+        _put_at(raw, path, value, setting)
+        return
+    raw["parts"] = raw["parts"] or [{}]
+    for part in raw["parts"]:
+        _put_at(part, path, value, setting)
+
+
+def _put_at(place: Any, path: Sequence[str], value: Any, setting: str) -> None:
+    for depth, name in enumerate(path, 1):
+        key: Any = _position(place, name, setting) if isinstance(place, list) else name
+        if depth == len(path):
+            place[key] = value
+            return
+        if isinstance(place, dict):
+            place.setdefault(key, {})
+        if not isinstance(place[key], (dict, list)):
+            place[key] = {}
+        place = place[key]
+
+
+def _position(place: list[Any], name: str, setting: str) -> int:
+    """Where in a list an element is, by its number or by its own key `name`."""
+    for position, element in enumerate(place):
+        if name == str(position) or (isinstance(element, dict) and element.get("name") == name):
+            return position
+    known = [str(e["name"]) if isinstance(e, dict) and "name" in e else str(i) for i, e in enumerate(place)]
+    raise ConfigError(f"--set {setting}: there is no '{name}' in the list.", suggest(name, known))
+
+
+def _where(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}" if mark else "unreadable"

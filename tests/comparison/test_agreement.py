@@ -1,0 +1,119 @@
+"""Agreement is what the formulas say, sample by sample, with zero maps and tiny numbers in their place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from twinlens.comparison import agreement
+from twinlens.errors import InputError
+
+
+def some_maps() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(4, 3, 5, 5))
+    return a, a + 0.3 * rng.normal(size=a.shape)
+
+
+def test_the_numbers_are_those_of_the_formulas() -> None:
+    a, b = some_maps()
+    found = agreement(a, b)
+    for i in range(4):
+        x, y = a[i].ravel(), b[i].ravel()
+        assert found.max_abs[i] == np.abs(x - y).max()
+        assert found.relative_l2[i] == pytest.approx(np.sqrt(((x - y) ** 2).sum() / (y**2).sum()), rel=1e-12)
+        assert found.cosine[i] == pytest.approx((x @ y) / np.sqrt((x @ x) * (y @ y)), rel=1e-12)
+        assert found.sign[i] == np.mean(x * y > 0)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_rank_correlation_is_scipys(ties: bool) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    a, b = some_maps()
+    if ties:
+        a, b = a.round(), b.round()
+    found = agreement(a, b).spearman
+    expected = [stats.spearmanr(x.ravel(), y.ravel()).statistic for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_equal_maps_agree_wholly() -> None:
+    a, _ = some_maps()
+    worst = agreement(a, a.copy()).worst()
+    assert worst == pytest.approx({"max_abs": 0, "relative_l2": 0, "cosine": 1, "spearman": 1, "sign": 1})
+
+
+def test_opposite_maps_disagree_wholly() -> None:
+    a, _ = some_maps()
+    found = agreement(a, -a)
+    np.testing.assert_allclose(found.relative_l2, 2)
+    np.testing.assert_allclose(found.cosine, -1)
+    np.testing.assert_allclose(found.spearman, -1)
+    np.testing.assert_array_equal(found.sign, 0)
+
+
+def test_two_zero_maps_agree_and_one_zero_map_agrees_with_nothing() -> None:
+    zero, other = np.zeros((1, 6)), np.arange(6.0)[None] - 2
+    both = agreement(zero, zero).worst()
+    assert both == {"max_abs": 0, "relative_l2": 0, "cosine": 1, "spearman": 1, "sign": 1}
+    first, second = agreement(zero, other), agreement(other, zero)
+    assert first.relative_l2[0] == 1
+    assert second.relative_l2[0] == np.inf
+    for found in (first, second):
+        assert found.cosine[0] == 0
+        assert found.spearman[0] == 0
+        assert found.sign[0] == pytest.approx(1 / 6)
+
+
+def test_the_worst_sample_is_reported() -> None:
+    a = np.ones((3, 4))
+    b = a.copy()
+    b[1, 0] = -1
+    worst = agreement(a, b).worst()
+    assert worst["max_abs"] == 2
+    assert worst["sign"] == 0.75
+    assert worst["cosine"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-200, 1e200])
+def test_the_size_of_the_numbers_does_not_matter(factor: float) -> None:
+    a, b = some_maps()
+    expected, found = agreement(a, b), agreement(factor * a, factor * b)
+    np.testing.assert_allclose(found.relative_l2, expected.relative_l2, rtol=1e-9)
+    np.testing.assert_allclose(found.cosine, expected.cosine, rtol=1e-9)
+    np.testing.assert_allclose(agreement(factor * a, b).cosine, expected.cosine, rtol=1e-9)
+    np.testing.assert_array_equal(found.spearman, expected.spearman)
+
+
+def test_float32_is_compared_in_float64() -> None:
+    a = np.full((1, 3), 3e38, np.float32)
+    found = agreement(a, -a)
+    assert found.max_abs[0] == 2 * float(a[0, 0])
+    assert found.cosine[0] == pytest.approx(-1)
+
+
+def test_the_arrays_are_not_changed() -> None:
+    a, b = some_maps()
+    before = a.copy(), b.copy()
+    agreement(a, b)
+    np.testing.assert_array_equal(a, before[0])
+    np.testing.assert_array_equal(b, before[1])
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (np.ones((2, 3)), np.ones((3, 2))),
+        (np.ones((2, 3)), np.ones((1, 3))),
+        (np.ones((0, 3)), np.ones((0, 3))),
+        (np.ones((2, 0)), np.ones((2, 0))),
+        (np.array(1.0), np.array(1.0)),
+        (np.ones((1, 3)), np.array([[1, np.nan, 2]])),
+        (np.array([[1, np.inf, 2]]), np.ones((1, 3))),
+        ([[1.0]], [[1.0]]),
+        (None, None),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(a: np.ndarray, b: np.ndarray) -> None:
+    with pytest.raises(InputError):
+        agreement(a, b)

@@ -1,0 +1,135 @@
+"""Weights cross from one framework to the other exactly, or not at all."""
+
+from __future__ import annotations
+
+import importlib
+from itertools import permutations, product
+from typing import Any
+
+import numpy as np
+import pytest
+
+import twinlens as tl
+from twinlens.backends import Backend, Model
+from twinlens.errors import BackendError, WeightsError
+
+from ..nets import linear_net, pictures, power_net, randomise, small_net
+
+
+def native_nn(backend: Backend) -> Any:
+    return importlib.import_module(f"{backend.name}.nn")
+
+
+def state_bytes(model: Model) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in model.state().items()}
+
+
+def test_every_number_arrives_bit_by_bit(both: tuple[Backend, Backend]) -> None:
+    for source_backend, destination_backend in product(both, both):
+        source, destination = small_net(source_backend, seed=1), small_net(destination_backend, seed=2)
+        report = tl.transfer(source, destination)
+        assert state_bytes(destination) == state_bytes(source)
+        assert set(report.names) == set(source.state())
+        assert report.numbers == sum(array.size for array in source.state().values())
+
+
+def test_the_counterpart_gives_the_same_scores(both: tuple[Backend, Backend]) -> None:
+    for source_backend, destination_backend in permutations(both):
+        source = small_net(source_backend, seed=1, dtype="float64")
+        destination = small_net(destination_backend, seed=2, dtype="float64")
+        tl.transfer(source, destination)
+        np.testing.assert_allclose(destination.forward(pictures(3)), source.forward(pictures(3)), rtol=1e-9)
+
+
+def test_bare_networks_are_taken_too(both: tuple[Backend, Backend]) -> None:
+    source, destination = small_net(both[0], seed=1), small_net(both[1], seed=2)
+    tl.transfer(source.net, destination.net)
+    assert state_bytes(destination) == state_bytes(source)
+
+
+def test_a_square_linear_layer_is_turned(both: tuple[Backend, Backend], rng: np.random.Generator) -> None:
+    # Transposed by mistake, a square weight would load without complaint.
+    weights = rng.normal(size=(4, 4))
+    for source, destination in permutations(both):
+        end = linear_net(destination, np.zeros((4, 4)))
+        tl.transfer(linear_net(source, weights), end)
+        np.testing.assert_allclose(end.forward(np.eye(4)), weights.T, rtol=1e-14)
+
+
+def test_a_parameter_of_the_users_own_is_not_turned(both: tuple[Backend, Backend], rng: np.random.Generator) -> None:
+    weights = rng.normal(size=(4, 4))
+    for source, destination in permutations(both):
+        end = power_net(destination, np.zeros((4, 4)), 1)
+        tl.transfer(power_net(source, weights, 1), end)
+        np.testing.assert_allclose(end.forward(np.eye(4)), weights.T, rtol=1e-14)
+
+
+def test_the_report_says_what_went_where(both: tuple[Backend, Backend]) -> None:
+    text = str(tl.transfer(small_net(both[0]), small_net(both[1])))
+    assert "Sequential (torch) -> Sequential (paddle)" in text
+    assert "\n" not in text
+
+
+def test_the_source_is_not_changed(both: tuple[Backend, Backend]) -> None:
+    source, destination = small_net(both[0], seed=1), small_net(both[1], seed=2)
+    before = state_bytes(source)
+    tl.transfer(source, destination)
+    state = destination.state()
+    randomise(destination, seed=9)
+    assert state_bytes(source) == before
+    assert any(not np.array_equal(array, destination.state()[name]) for name, array in state.items())
+
+
+def test_the_destination_keeps_its_precision(both: tuple[Backend, Backend]) -> None:
+    source = small_net(both[0], seed=1, dtype="float64")
+    destination = small_net(both[1], seed=2)
+    tl.transfer(source, destination)
+    for name, array in destination.state().items():
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array, source.state()[name].astype(np.float32))
+
+
+def test_nan_weights_arrive_as_they_are(both: tuple[Backend, Backend]) -> None:
+    source, destination = linear_net(both[0], np.array([[np.nan, 1.0]])), linear_net(both[1], np.zeros((1, 2)))
+    tl.transfer(source, destination)
+    np.testing.assert_array_equal(destination.state()["1.weight"], [[np.nan, 1.0]])
+
+
+@pytest.mark.parametrize("kind", ["missing", "superfluous", "shape"])
+def test_a_failure_names_the_array_and_leaves_the_destination_unchanged(
+    both: tuple[Backend, Backend], kind: str
+) -> None:
+    for source_backend, destination_backend in product(both, both):
+        nn = native_nn(source_backend)
+        other = {
+            "missing": lambda nn=nn: nn.Sequential(nn.Linear(4, 3)),
+            "superfluous": lambda nn=nn: nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2), nn.Linear(2, 2)),
+            "shape": lambda nn=nn: nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 7)),
+        }[kind]()
+        end_nn = native_nn(destination_backend)
+        destination = randomise(tl.wrap(end_nn.Sequential(end_nn.Linear(4, 3), end_nn.Linear(3, 2))))
+        before = state_bytes(destination)
+        named = {"missing": r"'1\.weight'", "superfluous": r"'2\.weight'", "shape": r"'1\.weight'.*\(7, 3\).*\(2, 3\)"}
+        with pytest.raises(WeightsError, match=named[kind]):
+            tl.transfer(other, destination)
+        assert state_bytes(destination) == before
+
+
+def test_a_shared_layer_takes_no_two_values(both: tuple[Backend, Backend]) -> None:
+    for source_backend, destination_backend in product(both, both):
+        nn, end_nn = native_nn(source_backend), native_nn(destination_backend)
+        source = randomise(tl.wrap(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))))
+        shared = end_nn.Linear(3, 3)
+        destination = tl.wrap(end_nn.Sequential(shared, shared))
+        before = state_bytes(destination)
+        with pytest.raises(WeightsError):
+            tl.transfer(source, destination)
+        assert state_bytes(destination) == before
+
+
+def test_what_is_no_network_is_refused(backend: Backend) -> None:
+    for thing in (None, "resnet18", {"weight": 1}, np.ones(3), backend.asarray(np.ones(3))):
+        with pytest.raises(BackendError):
+            tl.transfer(thing, small_net(backend))
+        with pytest.raises(BackendError):
+            tl.transfer(small_net(backend), thing)
