@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..backends import Model, wrap
 from ..backends.objective import Target
-from ..methods import Explanation, explain, get_method
-from .agreement import Agreement, agreement
+from ..methods import explain, get_method
+from .agreement import Agreement, Array, agreement
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +61,19 @@ def parity(first: Model, second: Model, x: Any, method: str, target: Target = No
     models = (first, second, in_double(first), in_double(second))
     if target is None and get_method(method).scope == "local":
         target = first.predict(x).tolist()
-    results: list[Explanation] = [explain(model, x, method, target, **params) for model in models]
-    single = [result.values for result in results[:2]]
-    double = [result.values for result in results[2:]]
+    values = [explain(model, x, method, target, **params).values for model in models]
+    return judged(method, values[:2], values[2:])
+
+
+def judged(method: str, single: Sequence[Array], double: Sequence[Array]) -> Parity:
+    """Parity of explanations that are already made.
+
+    Parameters
+    ----------
+    method : str
+    single, double : sequence of 2 arrays (N, ...)
+        Values of the first and of the second model, in their own precision and in float64.
+    """
     return Parity(
         method,
         agreement(single[0], single[1]),

@@ -18,6 +18,8 @@ Parameters = dict[str, Any]
 TASKS = ("saliency", "feature_maps", "lime_shap")
 PART_KEYS = (*TASKS, "model", "data")
 """What may stand beside ``parts`` for all of them."""
+OFF_BY_DEFAULT = (*((task,) for task in TASKS), ("model", "training"))
+"""Keys of a part that switch something on."""
 
 
 class _Strict(BaseModel):

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from ..errors import ConfigError, TwinlensError, suggest
-from .config import PART_KEYS, RunConfig
+from .config import OFF_BY_DEFAULT, PART_KEYS, RunConfig
 from .config_errors import described
 
 
@@ -23,8 +23,9 @@ def load_config(path: str | Path, settings: Sequence[str] = (), **overrides: Any
     path : path
         A YAML file.
     settings : sequence of str
-        ``"saliency.of=logit"``: a dotted key and a YAML value each, put over what the file says. A key that parts
-        have is set in every part; ``"parts.main.saliency.of=logit"`` sets it in one.
+        ``"saliency.of=logit"``: a dotted key and a YAML value each, put over what the file says. A part's key is set
+        in all parts, but inside a task or a training only where there is one already, unless there is none anywhere;
+        ``"parts.main.saliency.of=logit"`` sets it in one part.
     **overrides
         Top-level keys put over everything, unless None: ``backend``, ``seed``, ``device``.
 
@@ -125,8 +126,20 @@ def _put(raw: dict[str, Any], setting: str) -> None:
         _put_at(raw, path, value, setting)
         return
     raw["parts"] = raw["parts"] or [{}]
-    for part in raw["parts"]:
+    for part in [part for part in raw["parts"] if _is_on(part, path)] or raw["parts"]:
         _put_at(part, path, value, setting)
+
+
+def _is_on(part: Mapping[str, Any], path: Sequence[str]) -> bool:
+    """Whether a part has what a setting is inside of, so that the setting would not switch it on."""
+    place: Any = part
+    for depth, name in enumerate(path[:-1], 1):
+        if not isinstance(place, Mapping) or name not in place:
+            return tuple(path[:depth]) not in OFF_BY_DEFAULT
+        place = place[name]
+        if place is None:
+            return False
+    return True
 
 
 def _put_at(place: Any, path: Sequence[str], value: Any, setting: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from ..backends import available_backends, get_backends
+from ..datasets import ARTWORK
 from ..errors import BackendError
 from ..figures import confusion_matrix, training_curves, write_report
 from ..figures.report import DetailsItem, FigureItem, HtmlItem, Row, Section, TableItem, TextItem
@@ -132,7 +133,8 @@ def _overview(setup: Setup, title: str, output: Output, name: str) -> Section:
     training = _training_figures(setup, output, name)
     if training:
         report_rows.append(Row(training))
-    text = "The pictures are synthetic: emoji on made backgrounds, in Food-11's classes." if facts["synthetic"] else ""
+    text = f"The pictures are synthetic: emoji on made backgrounds, in Food-11's classes. {ARTWORK}"
+    text = text if facts["synthetic"] else ""
     return Section(title, text, report_rows)
 
 

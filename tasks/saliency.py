@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..comparison import agreement, parity
+from ..comparison import agreement, in_double, judged
 from ..figures import GridRow, as_picture, heat, picture_grid
 from ..figures import agreement as agreement_figure
 from ..figures.report import FigureItem, Row, Section, TableItem
@@ -151,16 +151,18 @@ def _error_table(explanations: dict[str, dict[str, Explanation]]) -> TableItem:
 def _parity(
     setup: Setup, config: Saliency, explanations: dict[str, dict[str, Explanation]], say: Say, name: str
 ) -> dict[str, Any]:
-    first, second = setup.models.values()
+    count = min(config.parity_pictures, len(setup.images))
+    doubles = [in_double(model) for model in setup.models.values()] if count else []
     found = {}
     for method, params in saliency_methods(setup, config).items():
         values = [by_method[method].values for by_method in explanations.values()]
         found[method] = {"all_pictures": agreement(*values).worst()}
-        count = min(config.parity_pictures, len(setup.images))
         if count:
             say(f"{name}: {_TITLES[method]} in float64 on both frameworks")
-            judged = parity(first, second, setup.images[:count], method, setup.targets[:count], **params)
-            found[method] |= {"float64_pictures": count} | judged.numbers()
+            images, targets = setup.images[:count], setup.targets[:count]
+            exact = [explain(model, images, method, targets, **params).values for model in doubles]
+            parity = judged(method, [made[:count] for made in values], exact)
+            found[method] |= {"float64_pictures": count} | parity.numbers()
     return found
 
 

@@ -13,7 +13,7 @@ from ..backends import Model
 from ..comparison import transfer
 from ..datasets import Augmentation, PictureSet, in_memory
 from ..models import History, evaluate, fit
-from ..models.linear_probe import fit_head
+from ..models.linear_probe import fit_head, last_linear
 from .config import Part, Target, Training
 from .networks import build, counterpart, first_backend, outputs, outputs_for, picture_size
 from .pictures import explained_pictures, left_out, other_pictures, picture_set, training_sets
@@ -124,6 +124,7 @@ def prepare(part: Part, backends: Sequence[str], seed: int, device: str, say: Sa
             classes = outputs_for(choice, known)
     network = build(choice, name, classes, seed, device, None if pretrained else choice.weights)
     if pretrained is not None:
+        last_linear(network)
         network.preprocess, network.input_shape = pretrained.preprocess, pretrained.input_shape
     size = picture_size(network, data.size)
     pictures = picture_set(data, size, seed)

@@ -1,6 +1,8 @@
 import base64
+import io
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,3 +220,18 @@ def test_a_failed_report_leaves_the_old_one(tmp_path, item, error, text) -> None
 def test_lone_surrogates_of_odd_file_names_do_not_stop_the_report(tmp_path) -> None:
     html, _ = read(write_report(tmp_path / "report.html", "caf\udce9", []))
     assert "caf?" in html
+
+
+def test_large_pictures_are_taken_in_smaller_and_look_the_same(tmp_path: Path) -> None:
+    from PIL import Image
+
+    ramp = np.linspace(0, 255, 600)[None, :, None] * np.ones((400, 1, 3))
+    noisy = np.clip(ramp + np.random.default_rng(0).normal(0, 4, ramp.shape), 0, 255).astype(np.uint8)
+    path = tmp_path / "large.png"
+    Image.fromarray(noisy).save(path)
+    report = write_report(tmp_path / "report.html", "T", [Section("S", rows=[Row([FigureItem(path)])])]).read_text()
+    encoded = re.findall(r"data:image/webp;base64,([A-Za-z0-9+/=]+)", report)[0]
+    content = base64.b64decode(encoded)
+    assert len(content) < path.stat().st_size / 4
+    shown = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), dtype=float)
+    assert np.abs(shown - noisy).mean() < 5
