@@ -40,8 +40,8 @@ def fit_head(pretrained: Model, fresh: Model, training_set: Data, regularisation
     """
     from sklearn.linear_model import LogisticRegression
 
-    state, head = fresh.state(), _last_linear(fresh)
-    features, labels = _features(pretrained, _last_linear(pretrained), training_set)
+    state, head = fresh.state(), last_linear(fresh)
+    features, labels = _features(pretrained, last_linear(pretrained), training_set)
     outputs = len(state[f"{head}.bias"])
     present = np.unique(labels)
     if len(present) < 2 or present[0] < 0 or present[-1] >= outputs:
@@ -60,7 +60,14 @@ def fit_head(pretrained: Model, fresh: Model, training_set: Data, regularisation
     fresh.load_state(body | {f"{head}.weight": weight, f"{head}.bias": bias})
 
 
-def _last_linear(model: Model) -> str:
+def last_linear(model: Model) -> str:
+    """Name of the linear layer that the network ends in, as far as its list of layers shows.
+
+    Raises
+    ------
+    ModelError
+        If it has none.
+    """
     backend = model.backend
     linear = [name for name, layer in backend.modules(model.net).items() if backend.kind(layer) == "linear"]
     if not linear or f"{linear[-1]}.bias" not in model.state():

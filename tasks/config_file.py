@@ -135,7 +135,7 @@ def _is_on(part: Mapping[str, Any], path: Sequence[str]) -> bool:
     place: Any = part
     for depth, name in enumerate(path[:-1], 1):
         if not isinstance(place, Mapping) or name not in place:
-            return tuple(path[:depth]) not in OFF_BY_DEFAULT
+            return not any(tuple(path[:end]) in OFF_BY_DEFAULT for end in range(depth, len(path)))
         place = place[name]
         if place is None:
             return False

@@ -38,6 +38,8 @@ def _options(
 ) -> None:
     # Figures are written to files: without this a machine without a screen can fail on the first one.
     os.environ.setdefault("MPLBACKEND", "Agg")
+    # torch's threads wait for each other in busy loops: beside other work on the same cores that is many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @app.command()

@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 
 from twinlens.cli import app
 
-from .bad_inputs import CASES, Case
+from . import bad_methods, bad_networks, bad_pictures, bad_settings, bad_weights
+from .case import Case
+
+CASES = [case for table in (bad_settings, bad_methods, bad_networks, bad_weights, bad_pictures) for case in table.CASES]
 
 
 def _everything_in(folder: Path) -> dict[str, bytes | None]:

@@ -104,6 +104,33 @@ def test_a_setting_is_put_over_the_file(write: Any, setting: str, found: Any) ->
     assert found(load_config(write(TWO_PARTS), [setting]))
 
 
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("model.training.epochs=2", [(2, {"samples": 3}, None), (None, None, [0])]),
+        ("saliency.smoothgrad.samples=9", [(5, {"samples": 9}, None), (None, None, [0])]),
+        ("feature_maps.filters=[4]", [(5, {"samples": 3}, None), (None, None, [4])]),
+        ("parts.b.model.training.epochs=1", [(5, {"samples": 3}, None), (1, None, [0])]),
+        ("model.training=null", [(None, {"samples": 3}, None), (None, None, [0])]),
+    ],
+)
+def test_a_setting_does_not_switch_on_in_one_part_what_is_on_in_another(
+    write: Any, setting: str, expected: list[Any]
+) -> None:
+    first = {"name": "a", "model": {"training": {"epochs": 5}}, "saliency": {"smoothgrad": {"samples": 3}}}
+    second = {"name": "b", "saliency": {"smoothgrad": None}, "feature_maps": {"filters": [0]}}
+    config = load_config(write({"parts": [first, second]}), [setting])
+    found = [
+        (
+            part.model.training and part.model.training.epochs,
+            part.saliency and part.saliency.smoothgrad,
+            part.feature_maps and part.feature_maps.filters,
+        )
+        for part in config.parts
+    ]
+    assert found == expected
+
+
 def test_an_element_of_a_list_is_set_by_its_number(write: Any) -> None:
     path = write({"saliency": {}, "data": {"pictures": [4, 5, 6]}})
     assert load_config(path, ["data.pictures.1=9"]).parts[0].data.pictures == [4, 9, 6]
