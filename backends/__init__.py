@@ -3,6 +3,15 @@
 from .model import Model, wrap
 from .preprocessing import Normalise
 from .protocol import Backend
-from .registry import available_backends, get_backend, get_backends
+from .registry import available_backends, default_backend, get_backend, get_backends
 
-__all__ = ["Backend", "Model", "Normalise", "available_backends", "get_backend", "get_backends", "wrap"]
+__all__ = [
+    "Backend",
+    "Model",
+    "Normalise",
+    "available_backends",
+    "default_backend",
+    "get_backend",
+    "get_backends",
+    "wrap",
+]

@@ -74,6 +74,17 @@ def owner(thing: object) -> Backend | None:
     return None
 
 
+def default_backend() -> Backend:
+    """The framework to work on where none is named: torch where it is installed, else Paddle.
+
+    Raises
+    ------
+    BackendError
+        If neither is installed.
+    """
+    return get_backend(next(iter(available_backends()), "torch"))
+
+
 def get_backends(names: Sequence[str]) -> list[Backend]:
     """Load several frameworks in the order that keeps both fast; returned in the order of `names`."""
     for name in sorted(names, key=lambda name: list(_BACKENDS).index(name) if name in _BACKENDS else len(_BACKENDS)):

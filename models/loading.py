@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from ..backends import Backend, Model, available_backends, get_backend, wrap
+from ..backends import Backend, Model, available_backends, default_backend, get_backend, wrap
 from ..backends.protocol import Net
 from ..backends.weights import read_weights
 from ..errors import BackendError, DeviceError, ModelError, TwinlensError, suggest
@@ -72,7 +72,8 @@ def load_model(
         A ``.safetensors``, ``.pth``, ``.pt`` or ``.pdparams`` file, or ``"pretrained"`` for the network's published
         ImageNet weights. Without it the network starts at random, from `seed`.
     backend : {"torch", "paddle"}, optional
-        The framework to build on: torch when not given, unless `spec` settles it.
+        The framework to build on. When not given, and `spec` does not settle it: torch where it is installed, else
+        Paddle.
     classes : int, optional
         Number of outputs; the network's own default when not given.
     seed : int
@@ -143,7 +144,7 @@ def _from_zoo(name: str, request: _Request) -> _Built:
                 "Leave classes out.",
             )
         weights, labels = found.pretrained(), installed_imagenet_labels()
-    backend = get_backend(request.backend or "torch")
+    backend = get_backend(request.backend) if request.backend else default_backend()
     try:
         net = _initialised(backend, found.build, request)
     except TwinlensError:
@@ -178,7 +179,7 @@ def _from_file(path: str, name: str, request: _Request) -> _Built:
     function = function_of(path, name)
     try:
         if takes_layers(function):
-            backend = get_backend(request.backend or "torch")
+            backend = get_backend(request.backend) if request.backend else default_backend()
             return _Built(_initialised(backend, function, request), backend, title, request.weights)
         # Only a framework that the file imports can make the network.
         frameworks = [get_backend(name) for name in available_backends() if name in sys.modules]

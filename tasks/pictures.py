@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ def picture_set(data: Data, size: int, seed: int) -> PictureSet:
 
 
 def explained_pictures(data: Data, pictures: PictureSet) -> dict[int, Sample]:
-    """The pictures to explain, by their number in the set: the first readable ones, or those named.
+    """The pictures to explain, by their number in the set: readable ones of classes in turn, or those named.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def explained_pictures(data: Data, pictures: PictureSet) -> dict[int, Sample]:
 def _first_readable(data: Data, pictures: PictureSet, count: int) -> dict[int, Sample]:
     found: dict[int, Sample] = {}
     skips = data.source == "folder" and data.on_error == "skip"
-    for index in range(len(pictures)):
+    for index in _classes_in_turn(pictures):
         try:
             found[index] = pictures[index]
         except DataError:
@@ -72,12 +73,25 @@ def _first_readable(data: Data, pictures: PictureSet, count: int) -> dict[int, S
             break
     if not found:
         pictures.stack(range(len(pictures)))  # says why none of them can be read
-    return found
+    return dict(sorted(found.items()))
+
+
+def _classes_in_turn(pictures: PictureSet) -> list[int]:
+    """All numbers, so that the first few are of different classes: files lie sorted by label."""
+    if pictures.labels is None:
+        return list(range(len(pictures)))
+    seen: Counter[int] = Counter()
+    turns = []
+    for index, label in enumerate(pictures.labels.tolist()):
+        turns.append((seen[label], label, index))
+        seen[label] += 1
+    return [index for _, _, index in sorted(turns)]
 
 
 def other_pictures(pictures: PictureSet, chosen: Sequence[int]) -> npt.NDArray[Any]:
     """Pictures of the set that are not explained, (B, 3, H, W); B may be 0."""
-    rest = [index for index in range(len(pictures)) if index not in set(chosen)][:_MOST_OTHERS]
+    explained = set(chosen)
+    rest = [index for index in _classes_in_turn(pictures) if index not in explained][:_MOST_OTHERS]
     try:
         if rest:
             return pictures.stack(rest)[0]

@@ -8,34 +8,27 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from twinlens.backends import Backend, available_backends, get_backend, get_backends
+from twinlens.backends import Backend, available_backends
 
-BOTH = ("torch", "paddle")
+from .frameworks import BOTH, need
 
 
 def pytest_configure(config: pytest.Config) -> None:
     missing = [name for name in BOTH if name not in available_backends()]
     if missing and os.environ.get("TWINLENS_REQUIRE_BOTH"):
         pytest.exit(f"TWINLENS_REQUIRE_BOTH is set and {', '.join(missing)} is not installed.", returncode=4)
-    get_backends(available_backends())
-
-
-def _need(name: str) -> Backend:
-    if name not in available_backends():
-        pytest.skip(f"{name} is not installed")
-    return get_backend(name)
 
 
 @pytest.fixture(params=BOTH)
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Torch, then Paddle."""
-    return _need(request.param)
+    return need(request.param)
 
 
 @pytest.fixture
 def both() -> tuple[Backend, Backend]:
     """Torch and Paddle together, for comparisons."""
-    return _need("torch"), _need("paddle")
+    return need("torch"), need("paddle")
 
 
 @pytest.fixture

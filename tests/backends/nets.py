@@ -6,10 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import paddle
-import torch
 
 from twinlens.backends import Backend
+
+from ..frameworks import paddle, torch
+
+
+def native_nn(backend: Backend) -> Any:
+    """The framework's own namespace of layers."""
+    return torch.nn if backend.name == "torch" else paddle.nn
 
 
 def layer_class(backend: Backend) -> Any:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import paddle
 import pytest
-import torch
 
 from twinlens.backends import Backend, chunks, wrap
 from twinlens.errors import LayerError, TargetError
 
+from ..frameworks import paddle, torch
 from .nets import build, convolutional, layer_class, linear, pictures
 from .test_hooks import hooks_on
 

@@ -2,76 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import paddle
 import pytest
-import torch
 
-from twinlens.backends import Backend, get_backend, wrap
+from twinlens.backends import Backend, wrap
 
-from .nets import build, convolutional, layer_class, linear
+from ..frameworks import paddle, torch
+from .nets import build, convolutional, layer_class, linear, native_nn
 
-T, P = torch.nn, paddle.nn
-
-KINDS: dict[str, tuple[Any, Any]] = {
-    "conv1d": (T.Conv1d(1, 1, 1), P.Conv1D(1, 1, 1)),
-    "conv2d": (T.Conv2d(1, 1, 1), P.Conv2D(1, 1, 1)),
-    "conv3d": (T.Conv3d(1, 1, 1), P.Conv3D(1, 1, 1)),
-    "conv_transpose1d": (T.ConvTranspose1d(1, 1, 1), P.Conv1DTranspose(1, 1, 1)),
-    "conv_transpose2d": (T.ConvTranspose2d(1, 1, 1), P.Conv2DTranspose(1, 1, 1)),
-    "batch_norm1d": (T.BatchNorm1d(2), P.BatchNorm1D(2)),
-    "batch_norm2d": (T.BatchNorm2d(2), P.BatchNorm2D(2)),
-    "instance_norm2d": (T.InstanceNorm2d(2), P.InstanceNorm2D(2)),
-    "layer_norm": (T.LayerNorm(2), P.LayerNorm(2)),
-    "group_norm": (T.GroupNorm(1, 2), P.GroupNorm(1, 2)),
-    "linear": (T.Linear(1, 1), P.Linear(1, 1)),
-    "embedding": (T.Embedding(2, 2), P.Embedding(2, 2)),
-    "relu": (T.ReLU(), P.ReLU()),
-    "relu6": (T.ReLU6(), P.ReLU6()),
-    "leaky_relu": (T.LeakyReLU(), P.LeakyReLU()),
-    "prelu": (T.PReLU(), P.PReLU()),
-    "elu": (T.ELU(), P.ELU()),
-    "celu": (T.CELU(), P.CELU()),
-    "selu": (T.SELU(), P.SELU()),
-    "gelu": (T.GELU(), P.GELU()),
-    "silu": (T.SiLU(), P.Silu()),
-    "mish": (T.Mish(), P.Mish()),
-    "sigmoid": (T.Sigmoid(), P.Sigmoid()),
-    "log_sigmoid": (T.LogSigmoid(), P.LogSigmoid()),
-    "tanh": (T.Tanh(), P.Tanh()),
-    "softplus": (T.Softplus(), P.Softplus()),
-    "softmax": (T.Softmax(1), P.Softmax(1)),
-    "log_softmax": (T.LogSoftmax(1), P.LogSoftmax(1)),
-    "hardswish": (T.Hardswish(), P.Hardswish()),
-    "hardsigmoid": (T.Hardsigmoid(), P.Hardsigmoid()),
-    "dropout": (T.Dropout(), P.Dropout()),
-    "dropout2d": (T.Dropout2d(), P.Dropout2D()),
-    "max_pool1d": (T.MaxPool1d(1), P.MaxPool1D(1)),
-    "max_pool2d": (T.MaxPool2d(1), P.MaxPool2D(1)),
-    "avg_pool2d": (T.AvgPool2d(1), P.AvgPool2D(1)),
-    "adaptive_avg_pool2d": (T.AdaptiveAvgPool2d(1), P.AdaptiveAvgPool2D(1)),
-    "max_unpool2d": (T.MaxUnpool2d(2), P.MaxUnPool2D(2)),
-    "flatten": (T.Flatten(), P.Flatten()),
-    "identity": (T.Identity(), P.Identity()),
-    "upsample": (T.Upsample(2), P.Upsample(2)),
-    "pixel_shuffle": (T.PixelShuffle(2), P.PixelShuffle(2)),
-    "sequential": (T.Sequential(), P.Sequential()),
-    "module_list": (T.ModuleList(), P.LayerList()),
-    "lstm": (T.LSTM(1, 1), P.LSTM(1, 1)),
-    "gru": (T.GRU(1, 1), P.GRU(1, 1)),
-    "rnn": (T.RNN(1, 1), P.SimpleRNN(1, 1)),
-    "lstm_cell": (T.LSTMCell(1, 1), P.LSTMCell(1, 1)),
-    "multihead_attention": (T.MultiheadAttention(2, 1), P.MultiHeadAttention(2, 1)),
-    "transformer_encoder_layer": (T.TransformerEncoderLayer(2, 1, 2), P.TransformerEncoderLayer(2, 1, 2)),
+KINDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "conv1d": (lambda nn: nn.Conv1d(1, 1, 1), lambda nn: nn.Conv1D(1, 1, 1)),
+    "conv2d": (lambda nn: nn.Conv2d(1, 1, 1), lambda nn: nn.Conv2D(1, 1, 1)),
+    "conv3d": (lambda nn: nn.Conv3d(1, 1, 1), lambda nn: nn.Conv3D(1, 1, 1)),
+    "conv_transpose1d": (lambda nn: nn.ConvTranspose1d(1, 1, 1), lambda nn: nn.Conv1DTranspose(1, 1, 1)),
+    "conv_transpose2d": (lambda nn: nn.ConvTranspose2d(1, 1, 1), lambda nn: nn.Conv2DTranspose(1, 1, 1)),
+    "batch_norm1d": (lambda nn: nn.BatchNorm1d(2), lambda nn: nn.BatchNorm1D(2)),
+    "batch_norm2d": (lambda nn: nn.BatchNorm2d(2), lambda nn: nn.BatchNorm2D(2)),
+    "instance_norm2d": (lambda nn: nn.InstanceNorm2d(2), lambda nn: nn.InstanceNorm2D(2)),
+    "layer_norm": (lambda nn: nn.LayerNorm(2), lambda nn: nn.LayerNorm(2)),
+    "group_norm": (lambda nn: nn.GroupNorm(1, 2), lambda nn: nn.GroupNorm(1, 2)),
+    "linear": (lambda nn: nn.Linear(1, 1), lambda nn: nn.Linear(1, 1)),
+    "embedding": (lambda nn: nn.Embedding(2, 2), lambda nn: nn.Embedding(2, 2)),
+    "relu": (lambda nn: nn.ReLU(), lambda nn: nn.ReLU()),
+    "relu6": (lambda nn: nn.ReLU6(), lambda nn: nn.ReLU6()),
+    "leaky_relu": (lambda nn: nn.LeakyReLU(), lambda nn: nn.LeakyReLU()),
+    "prelu": (lambda nn: nn.PReLU(), lambda nn: nn.PReLU()),
+    "elu": (lambda nn: nn.ELU(), lambda nn: nn.ELU()),
+    "celu": (lambda nn: nn.CELU(), lambda nn: nn.CELU()),
+    "selu": (lambda nn: nn.SELU(), lambda nn: nn.SELU()),
+    "gelu": (lambda nn: nn.GELU(), lambda nn: nn.GELU()),
+    "silu": (lambda nn: nn.SiLU(), lambda nn: nn.Silu()),
+    "mish": (lambda nn: nn.Mish(), lambda nn: nn.Mish()),
+    "sigmoid": (lambda nn: nn.Sigmoid(), lambda nn: nn.Sigmoid()),
+    "log_sigmoid": (lambda nn: nn.LogSigmoid(), lambda nn: nn.LogSigmoid()),
+    "tanh": (lambda nn: nn.Tanh(), lambda nn: nn.Tanh()),
+    "softplus": (lambda nn: nn.Softplus(), lambda nn: nn.Softplus()),
+    "softmax": (lambda nn: nn.Softmax(1), lambda nn: nn.Softmax(1)),
+    "log_softmax": (lambda nn: nn.LogSoftmax(1), lambda nn: nn.LogSoftmax(1)),
+    "hardswish": (lambda nn: nn.Hardswish(), lambda nn: nn.Hardswish()),
+    "hardsigmoid": (lambda nn: nn.Hardsigmoid(), lambda nn: nn.Hardsigmoid()),
+    "dropout": (lambda nn: nn.Dropout(), lambda nn: nn.Dropout()),
+    "dropout2d": (lambda nn: nn.Dropout2d(), lambda nn: nn.Dropout2D()),
+    "max_pool1d": (lambda nn: nn.MaxPool1d(1), lambda nn: nn.MaxPool1D(1)),
+    "max_pool2d": (lambda nn: nn.MaxPool2d(1), lambda nn: nn.MaxPool2D(1)),
+    "avg_pool2d": (lambda nn: nn.AvgPool2d(1), lambda nn: nn.AvgPool2D(1)),
+    "adaptive_avg_pool2d": (lambda nn: nn.AdaptiveAvgPool2d(1), lambda nn: nn.AdaptiveAvgPool2D(1)),
+    "max_unpool2d": (lambda nn: nn.MaxUnpool2d(2), lambda nn: nn.MaxUnPool2D(2)),
+    "flatten": (lambda nn: nn.Flatten(), lambda nn: nn.Flatten()),
+    "identity": (lambda nn: nn.Identity(), lambda nn: nn.Identity()),
+    "upsample": (lambda nn: nn.Upsample(2), lambda nn: nn.Upsample(2)),
+    "pixel_shuffle": (lambda nn: nn.PixelShuffle(2), lambda nn: nn.PixelShuffle(2)),
+    "sequential": (lambda nn: nn.Sequential(), lambda nn: nn.Sequential()),
+    "module_list": (lambda nn: nn.ModuleList(), lambda nn: nn.LayerList()),
+    "lstm": (lambda nn: nn.LSTM(1, 1), lambda nn: nn.LSTM(1, 1)),
+    "gru": (lambda nn: nn.GRU(1, 1), lambda nn: nn.GRU(1, 1)),
+    "rnn": (lambda nn: nn.RNN(1, 1), lambda nn: nn.SimpleRNN(1, 1)),
+    "lstm_cell": (lambda nn: nn.LSTMCell(1, 1), lambda nn: nn.LSTMCell(1, 1)),
+    "multihead_attention": (lambda nn: nn.MultiheadAttention(2, 1), lambda nn: nn.MultiHeadAttention(2, 1)),
+    "transformer_encoder_layer": (
+        lambda nn: nn.TransformerEncoderLayer(2, 1, 2),
+        lambda nn: nn.TransformerEncoderLayer(2, 1, 2),
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_layer_has_one_kind_on_both_frameworks(kind: str) -> None:
-    for layer in KINDS[kind]:
-        assert get_backend(layer).kind(layer) == kind
+def test_a_layer_has_one_kind_on_both_frameworks(backend: Backend, kind: str) -> None:
+    on_torch, on_paddle = KINDS[kind]
+    make = on_torch if backend.name == "torch" else on_paddle
+    assert backend.kind(make(native_nn(backend))) == kind
 
 
 def test_a_users_own_layer_is_called_by_its_class(backend: Backend) -> None:
@@ -85,15 +87,11 @@ def test_a_users_own_layer_is_called_by_its_class(backend: Backend) -> None:
     assert backend.kind(GatedReLU2D()) == "gated_relu2d"
 
 
-def test_a_users_subclass_of_a_layer_has_the_kind_of_that_layer() -> None:
-    class QuietLinear(torch.nn.Linear):
+def test_a_users_subclass_of_a_layer_has_the_kind_of_that_layer(backend: Backend) -> None:
+    class QuietLinear(native_nn(backend).Linear):  # type: ignore[misc]
         pass
 
-    class QuietLinearOnPaddle(paddle.nn.Linear):
-        pass
-
-    assert get_backend("torch").kind(QuietLinear(1, 1)) == "linear"
-    assert get_backend("paddle").kind(QuietLinearOnPaddle(1, 1)) == "linear"
+    assert backend.kind(QuietLinear(1, 1)) == "linear"
 
 
 def test_a_model_zoos_block_is_called_by_its_class_but_its_activations_are_not() -> None:
@@ -159,13 +157,13 @@ def test_a_shared_layer_is_listed_and_counted_once(backend: Backend) -> None:
 
 def test_a_recurrent_layer_is_one_row(both: tuple[Backend, Backend]) -> None:
     native = (
-        T.Sequential(T.LSTM(2, 3, 2, bidirectional=True)),
-        P.Sequential(P.LSTM(2, 3, 2, direction="bidirect")),
+        torch.nn.Sequential(torch.nn.LSTM(2, 3, 2, bidirectional=True)),
+        paddle.nn.Sequential(paddle.nn.LSTM(2, 3, 2, direction="bidirect")),
     )
     tables = [wrap(net).layers() for net in native]
     assert tables[0] == tables[1]
     assert [row.name for row in tables[0]] == ["", "0"]
-    assert [row.name for row in wrap(P.LSTM(2, 3)).layers()] == [""]
+    assert [row.name for row in wrap(paddle.nn.LSTM(2, 3)).layers()] == [""]
 
 
 def test_the_table_can_be_made_of_a_network_that_returns_several_tensors(backend: Backend) -> None:

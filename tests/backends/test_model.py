@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import paddle
 import pytest
-import torch
 
-from twinlens.backends import Backend, Normalise, wrap
+from twinlens.backends import Backend, Normalise, get_backend, wrap
 from twinlens.errors import (
     InputError,
     ModelError,
@@ -18,6 +16,7 @@ from twinlens.errors import (
     TargetError,
 )
 
+from ..frameworks import paddle, torch
 from .nets import build, convolutional, linear, pictures
 from .oracles import finite_differences, relative_error
 
@@ -26,7 +25,7 @@ TARGETS = [3, 0, 2]
 
 
 def native_scores(net: Any, x: np.ndarray) -> np.ndarray:
-    if isinstance(net, torch.nn.Module):
+    if get_backend(net).name == "torch":
         return net(torch.from_numpy(x)).detach().numpy()
     return net(paddle.to_tensor(x)).numpy()
 
@@ -35,7 +34,7 @@ def native_gradient(net: Any, x: np.ndarray, targets: list[int], of: str) -> np.
     """One sample at a time, ``.backward()``, the framework's own softmax and cross entropy."""
     rows = []
     for sample, target in zip(x, targets, strict=True):
-        if isinstance(net, torch.nn.Module):
+        if get_backend(net).name == "torch":
             t = torch.from_numpy(sample[None].copy()).requires_grad_()
             scores = net(t)
             if of == "loss":

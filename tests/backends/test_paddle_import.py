@@ -8,10 +8,11 @@ import subprocess
 import sys
 from typing import Any
 
-import paddle
 import pytest
 
 from twinlens.backends import paddle_import
+
+from ..frameworks import need, paddle
 
 SCRIPT = """
 import json, logging, os, sys, warnings
@@ -36,6 +37,7 @@ print(json.dumps({
 
 @pytest.mark.parametrize("asked", [{}, {"OMP_NUM_THREADS": "1", "GLOG_minloglevel": "1"}], ids=["unset", "set"])
 def test_the_import_leaves_environment_logger_and_warnings_as_they_were(asked: dict[str, str]) -> None:
+    need("paddle")
     clean = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS", "GLOG_minloglevel")}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env={**clean, **asked}

@@ -8,20 +8,27 @@ import sys
 from typing import Any
 
 import numpy as np
-import paddle
 import pytest
-import torch
 
-from twinlens.backends import Backend, available_backends, get_backend, get_backends, registry, wrap
+from twinlens.backends import (
+    Backend,
+    available_backends,
+    default_backend,
+    get_backend,
+    get_backends,
+    registry,
+    wrap,
+)
 from twinlens.errors import BackendError
 
+from ..frameworks import BOTH, paddle, torch
 from .nets import build, convolutional, layer_class, pictures
 
 
 def test_a_name_finds_its_backend(backend: Backend) -> None:
     assert get_backend(backend.name) is backend
     assert get_backend(backend) is backend
-    assert backend.version == {"torch": torch.__version__, "paddle": paddle.__version__}[backend.name]
+    assert backend.version == {"torch": torch, "paddle": paddle}[backend.name].__version__
 
 
 def test_a_tensor_and_a_network_find_their_backend(backend: Backend) -> None:
@@ -30,13 +37,15 @@ def test_a_tensor_and_a_network_find_their_backend(backend: Backend) -> None:
     assert get_backend(next(iter(convolutional(backend).parameters()))) is backend
 
 
-def test_subclasses_of_tensors_and_networks_are_recognised() -> None:
+def test_subclasses_of_networks_are_recognised(backend: Backend) -> None:
+    assert get_backend(build(backend, lambda net, x: x)) is backend
+
+
+def test_subclasses_of_tensors_are_recognised() -> None:
     class Pixels(torch.Tensor):
         pass
 
     assert get_backend(torch.ones(2).as_subclass(Pixels)).name == "torch"
-    for name in ("torch", "paddle"):
-        assert get_backend(build(get_backend(name), lambda net, x: x)).name == name
 
 
 @pytest.mark.parametrize("thing", [np.ones(2), 3, None, [1.0], object(), dict(a=1)])
@@ -51,24 +60,45 @@ def test_an_unknown_name_is_an_error_with_a_hint(name: str, hint: str) -> None:
         get_backend(name)
 
 
+@pytest.mark.usefixtures("both")
 def test_several_backends_come_in_the_order_asked_for() -> None:
     assert [backend.name for backend in get_backends(["paddle", "torch"])] == ["paddle", "torch"]
     with pytest.raises(BackendError, match="jax"):
         get_backends(["torch", "jax"])
 
 
-@pytest.fixture
-def without_paddle(monkeypatch: pytest.MonkeyPatch) -> None:
+def uninstall(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Hide frameworks from whoever looks for them."""
     found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "paddle" else found(name, *a))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name in names else found(name, *a))
     monkeypatch.setattr(registry, "_load", registry._load.__wrapped__)
 
 
-@pytest.mark.usefixtures("without_paddle")
-def test_a_framework_that_is_not_installed_is_an_error_with_the_command_that_installs_it() -> None:
-    assert available_backends() == ["torch"]
-    with pytest.raises(BackendError, match=r"'paddle' is not installed\. Install it with: pip install paddlepaddle"):
-        get_backend("paddle")
+@pytest.mark.parametrize(("name", "package"), [("torch", "torch torchvision"), ("paddle", "paddlepaddle")])
+def test_a_framework_that_is_not_installed_is_an_error_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    uninstall(monkeypatch, name)
+    assert name not in available_backends()
+    with pytest.raises(BackendError, match=rf"'{name}' is not installed\. Install it with: pip install {package}"):
+        get_backend(name)
+
+
+@pytest.mark.usefixtures("both")
+def test_torch_is_the_default_where_both_are_installed() -> None:
+    assert default_backend().name == "torch"
+
+
+def test_a_framework_that_is_installed_alone_is_the_default(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
+    uninstall(monkeypatch, *(name for name in BOTH if name != backend.name))
+    assert available_backends() == [backend.name]
+    assert default_backend().name == backend.name
+
+
+def test_without_a_framework_the_default_is_an_error_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    uninstall(monkeypatch, *BOTH)
+    with pytest.raises(BackendError, match=r"pip install torch torchvision"):
+        default_backend()
 
 
 def test_a_tensor_of_the_other_framework_is_an_error(both: tuple[Backend, Backend]) -> None:
@@ -78,12 +108,12 @@ def test_a_tensor_of_the_other_framework_is_an_error(both: tuple[Backend, Backen
             model.forward(other.asarray(pictures()))
 
 
-def test_a_subclassed_tensor_of_the_other_framework_is_an_error() -> None:
+def test_a_subclassed_tensor_of_the_other_framework_is_an_error(both: tuple[Backend, Backend]) -> None:
     class Pixels(torch.Tensor):
         pass
 
     with pytest.raises(BackendError, match="torch tensor"):
-        wrap(convolutional(get_backend("paddle"))).forward(torch.ones(1, 3, 8, 8).as_subclass(Pixels))
+        wrap(convolutional(both[1])).forward(torch.ones(1, 3, 8, 8).as_subclass(Pixels))
 
 
 def test_only_networks_can_be_wrapped(backend: Backend) -> None:
@@ -107,8 +137,8 @@ def test_asking_which_frameworks_there_are_loads_none() -> None:
     assert loaded_after("from twinlens.backends import available_backends; available_backends()") == set()
 
 
-def test_torch_does_not_load_paddle() -> None:
-    assert loaded_after("from twinlens.backends import get_backend; get_backend('torch')") == {"torch"}
+def test_a_framework_does_not_load_the_other(backend: Backend) -> None:
+    assert loaded_after(f"from twinlens.backends import get_backend; get_backend('{backend.name}')") == {backend.name}
 
 
 def test_looking_at_an_object_of_neither_loads_nothing() -> None:

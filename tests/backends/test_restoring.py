@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import paddle
 import pytest
-import torch
 
 from twinlens.backends import Backend, Model, wrap
 
+from ..random_states import random_states
 from .nets import build, convolutional, pictures
 from .test_hooks import hooks_on
 
@@ -51,15 +50,6 @@ def snapshot(backend: Backend, net: Any) -> dict[str, Any]:
         "state": {name: array.tobytes() for name, array in backend.state(net).items()},
         "hooks": hooks_on(net),
     }
-
-
-def random_states() -> list[bytes]:
-    """The global random states of NumPy and torch, and what Paddle would draw next."""
-    numpys = np.random.get_state()[1].tobytes()  # noqa: NPY002
-    state = paddle.get_rng_state()
-    drawn = paddle.rand([8]).numpy().tobytes()
-    paddle.set_rng_state(state)
-    return [numpys, torch.get_rng_state().numpy().tobytes(), drawn]
 
 
 def capture(model: Model) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import paddle
 import pytest
-import torch
 
-from twinlens.backends import Backend, get_backends, wrap
+from twinlens.backends import Backend, wrap
 from twinlens.errors import WeightsError
 
+from ..frameworks import paddle, torch
 from .nets import build, convolutional, linear, pictures, randomised
 
 PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any], tuple[int, ...]]] = {
@@ -55,10 +54,10 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any], tuple[int, ...]]] =
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_a_layer_carries_its_weights_to_the_other_framework_and_back(name: str) -> None:
+def test_a_layer_carries_its_weights_to_the_other_framework_and_back(both: tuple[Backend, Backend], name: str) -> None:
     on_torch, on_paddle, shape = PAIRS[name]
     output = (lambda out: out[0]) if name in ("lstm", "gru", "rnn") else None
-    native = randomised(get_backends(["torch", "paddle"])[0], on_torch())
+    native = randomised(both[0], on_torch())
     first = wrap(native, dtype="float64", output=output)
     second = wrap(on_paddle(), dtype="float64", output=output)
     back = wrap(on_torch(), dtype="float64", output=output)

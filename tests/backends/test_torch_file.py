@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from twinlens.backends.torch_file import read_torch_file
 from twinlens.errors import CheckpointError, UnsafeCheckpointError
+
+from ..frameworks import torch
 
 FORMATS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 

@@ -26,17 +26,17 @@ from twinlens.backends import Backend
 from twinlens.backends.weights import read_weights, write_weights
 from twinlens.errors import CheckpointError, NonFiniteError, UnsafeCheckpointError, WeightsError
 
+from ..frameworks import need
+
 
 @pytest.fixture
 def torch() -> Any:
-    return pytest.importorskip("torch")
+    return importlib.import_module(need("torch").name)
 
 
 @pytest.fixture
 def paddle() -> Any:
-    if importlib.util.find_spec("paddle") is None:
-        pytest.skip("paddle is not installed")
-    return importlib.import_module("paddle")
+    return importlib.import_module(need("paddle").name)
 
 
 def some_state() -> dict[str, np.ndarray]:

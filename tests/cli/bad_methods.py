@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..frameworks import ANY
 from .case import BASE, ONE, ONLY_SALIENCY, TRAINED, Case
 
 
 def lime(**params: Any) -> dict[str, Any]:
     small = {"samples": 20, "segment_options": {"n_segments": 8, "compactness": 10.0}}
     task = {"lime": small | params, "expected_gradients": None, "partition_shap": None}
-    return {"backend": "torch", "model": TRAINED, "data": ONE, "lime_shap": task}
+    return {"backend": ANY, "model": TRAINED, "data": ONE, "lime_shap": task}
 
 
 def shap(method: str, **params: Any) -> dict[str, Any]:
     task = {"lime": None, "expected_gradients": None, "partition_shap": None} | {method: params}
-    return {"backend": "torch", "model": TRAINED, "data": ONE, "lime_shap": task}
+    return {"backend": ANY, "model": TRAINED, "data": ONE, "lime_shap": task}
 
 
 def maps(**keys: Any) -> dict[str, Any]:
-    return {"backend": "torch", "model": TRAINED, "data": ONE, "feature_maps": {"visualisation": None} | keys}
+    return {"backend": ANY, "model": TRAINED, "data": ONE, "feature_maps": {"visualisation": None} | keys}
 
 
 def gradients(**keys: Any) -> dict[str, Any]:

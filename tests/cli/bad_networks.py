@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..frameworks import BOTH
 from .case import BASE, CNN, ONE, UNTRAINED, Case
 
 TORCH_ONLY = b"import torch\ndef net():\n    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 5))\n"
@@ -56,6 +57,7 @@ CASES = [
         "input of shape (1, 3, 16, 16)",
         "Check the shape",
         zoo("small_cnn", options={"widths": [2] * 6}) | {"data": ONE | {"size": 16}},
+        needs=["torch"],  # Paddle halves a map of one pixel to one pixel
     ),
     Case("pictures smaller than any", "size=8", "16 or more", BASE | {"data": ONE | {"size": 8}}),
     Case(
@@ -73,30 +75,35 @@ CASES = [
         "torchvision.models has no 'resnet19'",
         "Did you mean 'resnet1",
         zoo("torchvision:resnet19"),
+        needs=["torch"],
     ),
     Case(
         "unknown Paddle network",
         "paddle.vision.models has no 'resnet19'",
         "Did you mean 'resnet1",
         zoo("paddle:resnet19") | {"backend": "paddle"},
+        needs=["paddle"],
     ),
     Case(
         "a Paddle network on torch",
         "needs the framework 'paddle'",
         "Use --backend paddle or both",
         zoo("paddle:resnet18"),
+        needs=["torch"],
     ),
     Case(
         "a library network without an equal",
         "'torchvision:squeezenet1_1' is built of other layers on paddle",
         "Use --backend torch",
         zoo("torchvision:squeezenet1_1") | {"backend": "both", "data": ONE | {"size": 32}},
+        needs=BOTH,
     ),
     Case(
         "a library network that the other lacks",
         "'torchvision:mnasnet0_5' cannot be built on paddle",
         "Use --backend torch",
         zoo("torchvision:mnasnet0_5") | {"backend": "both", "data": ONE | {"size": 32}},
+        needs=BOTH,
     ),
     Case("no pretrained weights", "no pretrained weights for 'small_cnn'", "Train it", weights(weights="pretrained")),
     Case(
@@ -137,6 +144,7 @@ CASES = [
         "Run it in Python alone",
         user("net.py:fails"),
         files=USER,
+        needs=["torch"],
     ),
     Case("a network without class scores", "(1, 4, 30, 30)", "output", user("net.py:maps"), files=USER),
     Case(
@@ -166,6 +174,7 @@ CASES = [
         "Set data.size",
         user("torch_only.py:net", data=ONE),
         files=USER,
+        needs=["torch"],
     ),
     Case(
         "a torch file for both",
@@ -173,6 +182,7 @@ CASES = [
         "Use --backend torch",
         user("torch_only.py:net", backend="both"),
         files=USER,
+        needs=BOTH,
     ),
     Case(
         "a torch file for Paddle",
@@ -180,6 +190,7 @@ CASES = [
         "Use --backend torch",
         user("torch_only.py:net", backend="paddle"),
         files=USER,
+        needs=BOTH,
     ),
     Case(
         "no convolution",
@@ -187,5 +198,6 @@ CASES = [
         "feature_maps.layers",
         {"backend": "torch", "model": {"name": "torch_only.py:net"}, "data": ONE | {"size": 32}, "feature_maps": {}},
         files=USER,
+        needs=["torch"],
     ),
 ]

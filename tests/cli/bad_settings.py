@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..frameworks import ANY
 from .case import BASE, CNN, ONLY_SALIENCY, UNTRAINED, Case, jpeg
 
 
@@ -12,7 +13,7 @@ def gradients(**keys: Any) -> dict[str, Any]:
 
 
 def tables(**keys: Any) -> dict[str, Any]:
-    return {"backend": "torch", "tables": {"samples": 100, "repeats": 1} | keys}
+    return {"backend": ANY, "tables": {"samples": 100, "repeats": 1} | keys}
 
 
 FILES = [

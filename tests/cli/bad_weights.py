@@ -23,7 +23,7 @@ def weights(**changes: Any) -> dict[str, Any]:
 
 @cache
 def _state() -> dict[str, Any]:
-    model = load_model("small_cnn", backend="torch", size=32, widths=(4, 8))
+    model = load_model("small_cnn", size=32, widths=(4, 8))
     return model.state()
 
 
@@ -109,6 +109,7 @@ CASES = [
         ".",
         weights(weights="w.safetensors") | {"backend": "paddle"},
         files={"w.safetensors": _with_nan_that_paddle_hides},
+        needs=["paddle"],
     ),
     Case(
         "weights with NaN",

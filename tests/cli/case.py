@@ -9,6 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..frameworks import ANY
+
 Content = bytes | Callable[[], bytes]
 
 CNN: dict[str, Any] = {"name": "small_cnn", "options": {"size": 32, "widths": [4, 8]}}
@@ -16,13 +18,17 @@ TRAINED = CNN | {"training": {"epochs": 1, "pictures": 44, "validation_pictures"
 ONE: dict[str, Any] = {"source": "synthetic", "pictures": 1}
 ONLY_SALIENCY: dict[str, Any] = {"smoothgrad": None, "integrated_gradients": None}
 # Training is asked for, so that a mistake that shows only after it is found out.
-BASE: dict[str, Any] = {"backend": "torch", "model": TRAINED, "data": ONE, "saliency": ONLY_SALIENCY}
+BASE: dict[str, Any] = {"backend": ANY, "model": TRAINED, "data": ONE, "saliency": ONLY_SALIENCY}
 UNTRAINED = BASE | {"model": CNN}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One mistake: `cause` and `cure` are pieces of the line that the command line prints."""
+    """One mistake.
+
+    `cause` and `cure` are pieces of the line that the command line prints; `needs` are the frameworks without which
+    another line is right.
+    """
 
     name: str
     cause: str
@@ -30,6 +36,7 @@ class Case:
     config: Mapping[str, Any] | bytes | None = field(default_factory=lambda: BASE)
     args: Sequence[str] = ()
     files: Mapping[str, Content] = field(default_factory=dict)
+    needs: Sequence[str] = ()
 
 
 def jpeg() -> bytes:

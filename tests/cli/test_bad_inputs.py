@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from twinlens.cli import app
 
+from ..frameworks import need
 from . import bad_methods, bad_networks, bad_pictures, bad_settings, bad_weights
 from .case import Case
 
@@ -45,6 +46,8 @@ def _prepare(case: Case, folder: Path) -> list[str]:
 def test_a_mistake_is_told_in_one_line_and_leaves_nothing(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for framework in case.needs:
+        need(framework)
     monkeypatch.chdir(tmp_path)
     arguments = _prepare(case, tmp_path)
     before = _everything_in(tmp_path)

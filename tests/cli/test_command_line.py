@@ -13,13 +13,13 @@ import yaml
 from typer.testing import CliRunner
 
 from twinlens import __version__
+from twinlens.backends import Backend
 from twinlens.cli import app
 from twinlens.methods.registry import methods
 from twinlens.tasks import runner
 
 HEAVY = ("torch", "torchvision", "paddle", "matplotlib", "cv2", "shap", "lime", "sklearn", "skimage", "pandas")
 TINY: dict[str, Any] = {
-    "backend": "torch",
     "model": {"name": "small_cnn", "options": {"size": 32, "widths": [4, 8]}},
     "data": {"source": "synthetic", "pictures": 1},
     "saliency": {"smoothgrad": None, "integrated_gradients": None},
@@ -27,10 +27,10 @@ TINY: dict[str, Any] = {
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def config(backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump(TINY), encoding="utf-8")
+    path.write_text(yaml.safe_dump(TINY | {"backend": backend.name}), encoding="utf-8")
     return path
 
 

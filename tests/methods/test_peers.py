@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 import twinlens as tl
-from twinlens.backends import get_backend
+from twinlens.backends import Backend
 from twinlens.methods.segments import superpixels
 
+from ..frameworks import need
 from ..nets import pictures, small_net
 
-torch = pytest.importorskip("torch")
 TARGETS = [3, 0, 1]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_saliency_is_captums(dtype: str) -> None:
     attr = pytest.importorskip("captum.attr")
-    model, x = small_net(get_backend("torch"), dtype=dtype), pictures(3)
+    model, x = small_net(need("torch"), dtype=dtype), pictures(3)
     native = model.tensor(x.astype(dtype)).requires_grad_()
     expected = attr.Saliency(model.net.eval()).attribute(native, target=TARGETS, abs=False)
     found = tl.explain(model, x, "saliency", TARGETS)
@@ -37,7 +37,7 @@ def test_saliency_is_captums(dtype: str) -> None:
 )
 def test_integrated_gradients_are_captums(rule: str, captums: str) -> None:
     attr = pytest.importorskip("captum.attr")
-    model, x, start = small_net(get_backend("torch"), dtype="float64"), pictures(3), pictures(3, seed=1)
+    model, x, start = small_net(need("torch"), dtype="float64"), pictures(3), pictures(3, seed=1)
     expected, delta = attr.IntegratedGradients(model.net.eval()).attribute(
         model.tensor(x.astype(np.float64)),
         model.tensor(start.astype(np.float64)),
@@ -52,9 +52,9 @@ def test_integrated_gradients_are_captums(rule: str, captums: str) -> None:
     np.testing.assert_allclose(found.error.values, delta.detach().numpy(), atol=1e-6)
 
 
-def test_lime_is_the_packages_own_result_at_the_speed_of_whole_batches() -> None:
+def test_lime_is_the_packages_own_result_at_the_speed_of_whole_batches(backend: Backend) -> None:
     lime_image = pytest.importorskip("lime.lime_image")
-    model, x = small_net(get_backend("torch"), dtype="float64"), pictures(1)
+    model, x = small_net(backend, dtype="float64"), pictures(1)
     cut = superpixels(x[0], "grid", cells=4)
     state = np.random.get_state()  # noqa: NPY002
     peer = lime_image.LimeImageExplainer(random_state=9).explain_instance(

@@ -177,10 +177,10 @@ def test_plain_weights_are_no_checkpoint(backend: Backend, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("path", ["training.pth", "nowhere/training.safetensors"])
-def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path: Path, path: str) -> None:
-    import twinlens.backends
-
-    model = tiny(twinlens.backends.get_backend("torch"))
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(
+    backend: Backend, tmp_path: Path, path: str
+) -> None:
+    model = tiny(backend)
     before = model.state()
     with pytest.raises(CheckpointError, match=path.rpartition("/")[2] if "pth" in path else "nowhere"):
         fit(model, TRAINING, VALIDATION, **SETTINGS, checkpoint=tmp_path / path)

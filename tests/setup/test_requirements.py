@@ -103,6 +103,7 @@ def test_the_gpu_file_differs_only_where_paddle_and_numpy_force_it():
     assert gpu["numpy"].specifier.contains("1.26.4")
 
 
+@pytest.mark.usefixtures("both")
 def test_what_pinned_packages_need_is_pinned_as_well():
     file = FILES[1] if _installed("paddlepaddle-gpu") else FILES[0]
     pinned = pins(file)

@@ -11,15 +11,16 @@ import cv2
 import numpy as np
 import pytest
 
+from twinlens.backends import Backend
 from twinlens.methods import Explanation
 from twinlens.tasks import parse_config, runner
 from twinlens.tasks.runner import run
 from twinlens.tasks.saliency import share_inside
 from twinlens.tasks.setup import Setup
 
-from .states import random_states
+from ..frameworks import BOTH, need
+from ..random_states import random_states
 
-BOTH = ("torch", "paddle")
 TINY: dict[str, Any] = {
     "seed": 1,
     "model": {
@@ -71,12 +72,15 @@ class Run:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """All three tasks on both frameworks."""
+    for framework in BOTH:
+        need(framework)
     return Run(tmp_path_factory.mktemp("whole") / "run", TINY | TASKS | {"backend": "both"})
 
 
 @pytest.fixture(scope="module", params=BOTH)
 def single(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Saliency and feature maps on one framework."""
+    need(request.param)
     tasks = {name: TASKS[name] for name in ("saliency", "feature_maps")}
     folder = tmp_path_factory.mktemp(request.param) / "run"
     return Run(folder, TINY | tasks | {"backend": request.param})
@@ -263,8 +267,11 @@ def test_no_hook_is_left_on_any_layer(whole: Run) -> None:
             assert not any(len(getattr(layer, table, ())) for table in tables), name
 
 
-def test_global_random_numbers_are_left_alone(whole: Run, single: Run) -> None:
+def test_a_run_on_both_frameworks_leaves_global_random_numbers_alone(whole: Run) -> None:
     assert whole.random_after == whole.random_before
+
+
+def test_a_run_on_one_framework_leaves_global_random_numbers_alone(single: Run) -> None:
     assert single.random_after == single.random_before
 
 
@@ -283,6 +290,7 @@ def test_tables_alone_make_a_run_without_a_network(tmp_path: Path) -> None:
     assert "Iris alone" in (found.folder / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("both")
 def test_parity_can_be_left_to_single_precision(tmp_path: Path) -> None:
     task = {"smoothgrad": None, "integrated_gradients": None, "parity_pictures": 0}
     model = {key: value for key, value in TINY["model"].items() if key != "training"}
@@ -290,16 +298,17 @@ def test_parity_can_be_left_to_single_precision(tmp_path: Path) -> None:
     assert set(found.main["saliency"]["parity"]["saliency"]) == {"all_pictures"}
 
 
-def test_each_task_of_a_part_explains_its_own_target(tmp_path: Path) -> None:
+def test_each_task_of_a_part_explains_its_own_target(backend: Backend, tmp_path: Path) -> None:
     model = {key: value for key, value in TINY["model"].items() if key != "training"}
     shap = {"target": 7, "lime": None, "partition_shap": None, "expected_gradients": {"samples": 2}}
     saliency = {"target": 3, "smoothgrad": None, "integrated_gradients": None}
-    config = TINY | {"model": model, "saliency": saliency, "lime_shap": shap, "backend": "torch"}
+    config = TINY | {"model": model, "saliency": saliency, "lime_shap": shap, "backend": backend.name}
     found = Run(tmp_path / "run", config).main
-    assert found["saliency"]["torch"]["saliency"]["target"] == [3, 3]
-    assert found["lime_shap"]["torch"]["expected_gradients"]["target"] == [7, 7]
+    assert found["saliency"][backend.name]["saliency"]["target"] == [3, 3]
+    assert found["lime_shap"][backend.name]["expected_gradients"]["target"] == [7, 7]
 
 
+@pytest.mark.usefixtures("both")
 def test_real_photographs_are_recognised_and_explained_alike_on_both(tmp_path: Path) -> None:
     config = {
         "backend": "both",

@@ -9,9 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from twinlens.backends import Backend
+from twinlens.backends import Backend, available_backends
 from twinlens.datasets import SyntheticFood
 from twinlens.errors import DataError, NonFiniteError, TargetError
 from twinlens.models import load_model
@@ -19,16 +18,16 @@ from twinlens.tasks import parse_config
 from twinlens.tasks.rehearsal import rehearse
 from twinlens.tasks.setup import Setup, prepare, train
 
-from .states import random_states
+from ..frameworks import ANY, BOTH, need, torch
+from ..random_states import random_states
 
-BOTH = ("torch", "paddle")
 CNN: dict[str, Any] = {"name": "small_cnn", "options": {"size": 32, "widths": [4, 8]}}
 SHORT: dict[str, Any] = {"epochs": 1, "batch_size": 11, "pictures": 22, "validation_pictures": 11}
 
 
 def setup_of(*backends: str, seed: int = 0, **part: Any) -> Setup:
     (parsed,) = parse_config({"model": CNN, "data": {"pictures": 3}, "saliency": {}} | part).parts
-    return prepare(parsed, backends, seed, "cpu", lambda message: None)
+    return prepare(parsed, backends or (ANY,), seed, "cpu", lambda message: None)
 
 
 def same_state(setup: Setup) -> bool:
@@ -58,7 +57,7 @@ def food(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_a_number_of_pictures_means_the_first_ones() -> None:
-    setup = setup_of("torch")
+    setup = setup_of()
     made = SyntheticFood(25, 32, 0, "validation")
     assert setup.names == made.names[:3]
     assert np.array_equal(setup.images, made.stack([0, 1, 2])[0])
@@ -67,31 +66,31 @@ def test_a_number_of_pictures_means_the_first_ones() -> None:
 
 
 def test_pictures_can_be_chosen_by_number_in_any_order() -> None:
-    setup = setup_of("torch", data={"pictures": [14, 2]})
+    setup = setup_of(data={"pictures": [14, 2]})
     assert setup.labels == [3, 2]
     assert np.array_equal(setup.images[1], SyntheticFood(3, 32, 0, "validation")[2].image)
 
 
 def test_the_other_pictures_are_not_among_the_explained_ones() -> None:
-    setup = setup_of("torch", data={"pictures": [1, 0]})
+    setup = setup_of(data={"pictures": [1, 0]})
     assert len(setup.others) == 22
     assert not any(np.array_equal(image, other) for image in setup.images for other in setup.others)
 
 
 def test_where_all_pictures_are_explained_there_are_no_others() -> None:
-    setup = setup_of("torch", data={"source": "photographs", "size": 32})
+    setup = setup_of(data={"source": "photographs", "size": 32})
     assert setup.names == ["chelsea.png", "coffee.png"]
     assert setup.others.shape[0] == 0
 
 
 def test_the_pictures_have_the_size_asked_for_or_the_networks_own() -> None:
-    assert setup_of("torch").images.shape == (3, 3, 32, 32)
-    assert setup_of("torch", data={"pictures": 1, "size": 48}).images.shape == (1, 3, 48, 48)
+    assert setup_of().images.shape == (3, 3, 32, 32)
+    assert setup_of(data={"pictures": 1, "size": 48}).images.shape == (1, 3, 48, 48)
 
 
 def test_unreadable_pictures_are_left_out_and_named(food: Callable[..., Path]) -> None:
     root = food(("validation/0_0.png", "validation/3_1.png"))
-    setup = setup_of("torch", data={"source": "folder", "path": str(root), "pictures": 3})
+    setup = setup_of(data={"source": "folder", "path": str(root), "pictures": 3})
     assert setup.names == ["0_1.png", "3_0.png", "10_0.png"]
     assert setup.labels == [0, 3, 10]
     assert len(setup.facts["left_out"]) == 2
@@ -100,9 +99,7 @@ def test_unreadable_pictures_are_left_out_and_named(food: Callable[..., Path]) -
 
 def test_unreadable_training_pictures_are_named_as_well(food: Callable[..., Path]) -> None:
     root = food(("training/10_1.png",))
-    setup = setup_of(
-        "torch", model=CNN | {"training": SHORT}, data={"source": "folder", "path": str(root), "pictures": 1}
-    )
+    setup = setup_of(model=CNN | {"training": SHORT}, data={"source": "folder", "path": str(root), "pictures": 1})
     assert setup.facts["left_out"] == []
     train(setup, lambda message: None)
     assert len(setup.facts["left_out"]) == 1
@@ -112,14 +109,14 @@ def test_unreadable_training_pictures_are_named_as_well(food: Callable[..., Path
 def test_a_picture_chosen_by_its_number_has_to_be_readable(food: Callable[..., Path]) -> None:
     root = food(("validation/0_0.png",))
     with pytest.raises(DataError, match=r"0_0\.png"):
-        setup_of("torch", data={"source": "folder", "path": str(root), "pictures": [0]})
+        setup_of(data={"source": "folder", "path": str(root), "pictures": [0]})
 
 
 # -- what is explained -----------------------------------------------------------------------------------------------
 
 
 def test_labels_are_explained_where_the_data_and_the_network_speak_of_the_same_classes() -> None:
-    setup = setup_of("torch", data={"pictures": [4, 7]}).explaining("label")
+    setup = setup_of(data={"pictures": [4, 7]}).explaining("label")
     assert setup.targets == [4, 7]
     assert setup.titles() == ["Fried food", "Rice"]
 
@@ -138,37 +135,39 @@ def test_elsewhere_the_prediction_is_explained(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     cv2.imwrite("a.png", np.full((40, 40, 3), 90, np.uint8))
-    setup = setup_of("torch", **changed)
+    setup = setup_of(**changed)
     assert set(setup.labels) == {None}
     assert setup.explaining("label").targets == setup.network.predict(setup.images).tolist()
 
 
 def test_the_prediction_or_one_class_can_be_asked_for() -> None:
-    setup = setup_of("torch")
+    setup = setup_of()
     assert setup.explaining("predicted").targets == setup.network.predict(setup.images).tolist()
     assert setup.explaining(6).targets == [6, 6, 6]
 
 
 def test_two_tasks_of_a_part_may_explain_different_classes() -> None:
-    setup = setup_of("torch")
+    setup = setup_of()
     first, second = setup.explaining(2), setup.explaining(5)
     assert (first.targets, second.targets, setup.targets) == ([2] * 3, [5] * 3, [])
 
 
 def test_a_class_without_a_name_is_called_by_its_number() -> None:
-    setup = setup_of("torch", model=CNN | {"classes": 40}).explaining(20)
+    setup = setup_of(model=CNN | {"classes": 40}).explaining(20)
     assert setup.titles() == ["class 20"] * 3
 
 
 # -- networks --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("both")
 def test_both_networks_have_bit_equal_weights() -> None:
     setup = setup_of(*BOTH)
     assert [model.backend.name for model in setup.models.values()] == list(BOTH)
     assert same_state(setup)
 
 
+@pytest.mark.usefixtures("both")
 def test_after_training_both_networks_still_have_bit_equal_weights() -> None:
     setup = setup_of("paddle", "torch", model=CNN | {"training": SHORT}, seed=3)
     before = setup.network.state()
@@ -184,6 +183,7 @@ def test_after_training_both_networks_still_have_bit_equal_weights() -> None:
     assert "arrays" in setup.facts["transfer"]
 
 
+@pytest.mark.usefixtures("both")
 def test_a_new_last_layer_leaves_the_pretrained_ones_as_they_are(tmp_path: Path) -> None:
     pretrained = load_model("small_cnn", backend="torch", seed=5, classes=4, **CNN["options"])
     weights = tmp_path / "w.pth"
@@ -198,6 +198,7 @@ def test_a_new_last_layer_leaves_the_pretrained_ones_as_they_are(tmp_path: Path)
     assert setup.classes[0] == "Bread"
 
 
+@pytest.mark.usefixtures("both")
 def test_a_network_of_one_library_is_found_in_the_other_one() -> None:
     for name in ("torchvision:mobilenet_v2", "paddle:mobilenet_v2"):
         setup = setup_of(*BOTH, model={"name": name, "classes": 3}, data={"pictures": 1, "size": 32})
@@ -207,6 +208,7 @@ def test_a_network_of_one_library_is_found_in_the_other_one() -> None:
         assert np.allclose(first, second, atol=1e-5)
 
 
+@pytest.mark.usefixtures("both")
 def test_a_function_of_the_users_file_that_takes_layers_is_built_on_both(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
@@ -231,7 +233,7 @@ def test_the_same_seed_gives_the_same_network(backend: Backend) -> None:
 
 def test_setting_up_and_training_leave_global_random_numbers_alone() -> None:
     before = random_states()
-    setup = setup_of(*BOTH, model=CNN | {"training": SHORT})
+    setup = setup_of(*available_backends(), model=CNN | {"training": SHORT})
     rehearse(setup)
     train(setup, lambda message: None)
     assert random_states() == before
@@ -242,7 +244,6 @@ def test_setting_up_and_training_leave_global_random_numbers_alone() -> None:
 
 def test_the_rehearsal_lets_a_sound_part_pass_and_costs_little() -> None:
     setup = setup_of(
-        "torch",
         saliency={"smoothgrad": {"samples": 10**9}, "integrated_gradients": {"steps": 10**9}},
         lime_shap={"lime": {"samples": 10**9}, "expected_gradients": {"samples": 10**9}, "partition_shap": None},
         feature_maps={"filters": [0]},
@@ -251,7 +252,7 @@ def test_the_rehearsal_lets_a_sound_part_pass_and_costs_little() -> None:
 
 
 def test_the_rehearsal_finds_weights_that_paddle_hides() -> None:
-    setup = setup_of("paddle", saliency={"smoothgrad": None, "integrated_gradients": None})
+    setup = setup_of(need("paddle").name, saliency={"smoothgrad": None, "integrated_gradients": None})
     state = setup.network.state()
     state["stage1.conv.weight"][0, 0, 0, 0] = np.nan
     setup.network.load_state(state)
@@ -260,6 +261,6 @@ def test_the_rehearsal_finds_weights_that_paddle_hides() -> None:
 
 
 def test_the_rehearsal_finds_the_second_tasks_target() -> None:
-    setup = setup_of("torch", lime_shap={"target": 11, "expected_gradients": None, "partition_shap": None})
+    setup = setup_of(lime_shap={"target": 11, "expected_gradients": None, "partition_shap": None})
     with pytest.raises(TargetError, match="Target 11 does not exist"):
         rehearse(setup)
