@@ -235,33 +235,47 @@ class Model:
             ) from error
 
     def activation(self, x: Tensor, layer: str | Net) -> Tensor:
-        """Run the network on a native input and return what one layer computes, native and with its gradient graph.
+        """Run the network on a native input and return what one layer computes, native and with its gradient graph."""
+        return self.activations(x, [layer])[1][0]
+
+    def activations(self, x: Tensor, layers: Sequence[str | Net]) -> tuple[Tensor, list[Tensor]]:
+        """Run the network once on a native input: its scores, and what the layers compute, native and with their graph.
+
+        The scores depend on the activations: ``backend.grad(backend.sum(explained), activations)`` works when `x` is a
+        leaf (``backend.leaf``).
 
         Raises
         ------
         LayerError
-            If the layer does not exist, is not reached, is used more than once, or returns more than one tensor.
+            If a layer does not exist, is not reached, is used more than once, or returns more than one tensor.
         """
-        found: list[Any] = []
+        found: list[list[Any]] = [[] for _ in layers]
 
-        def keep(_layer: Net, _inputs: Any, output: Any) -> Any:
-            found.append(output)
-            # The network goes on with a copy, which an activation in place may overwrite.
-            return output * 1 if self.backend.is_tensor(output) else None
+        def keeper(place: list[Any]) -> Callable[[Net, Any, Any], Any]:
+            def keep(_layer: Net, _inputs: Any, output: Any) -> Any:
+                place.append(output)
+                # The network goes on with a copy, which an activation in place may overwrite.
+                return output * 1 if self.backend.is_tensor(output) else None
 
-        handle = self.backend.on_exit(self.layer(layer), keep)
+            return keep
+
+        handles: list[Handle] = []
         try:
-            self.scores(x)
+            for layer, place in zip(layers, found, strict=True):
+                handles.append(self.backend.on_exit(self.layer(layer), keeper(place)))
+            scores = self.scores(x)
         finally:
-            handle.remove()
-        if len(found) != 1:
-            raise LayerError(
-                f"Layer '{layer}' runs {len(found)} times in one run of the network.",
-                "Choose a layer that it uses exactly once.",
-            )
-        if not self.backend.is_tensor(found[0]):
-            raise LayerError(f"Layer '{layer}' returns a {type(found[0]).__name__}.", "Choose a layer inside it.")
-        return found[0]
+            for handle in handles:
+                handle.remove()
+        for layer, place in zip(layers, found, strict=True):
+            if len(place) != 1:
+                raise LayerError(
+                    f"Layer '{layer}' runs {len(place)} times in one run of the network.",
+                    "Choose a layer that it uses exactly once.",
+                )
+            if not self.backend.is_tensor(place[0]):
+                raise LayerError(f"Layer '{layer}' returns a {type(place[0]).__name__}.", "Choose a layer inside it.")
+        return scores, [place[0] for place in found]
 
     def explained(self, scores: Tensor, target: Target, of: Of) -> Tensor:
         """The number per sample that `target` and `of` choose from native scores: shape (N,)."""

@@ -16,16 +16,8 @@ from ..backends.objective import Target
 from ..errors import MethodError, suggest
 from .explanation import Array, ErrorEstimate
 
-# Modules are imported when the table is first read, so that `import twinlens` stays light.
-_MODULES = (
-    "saliency",
-    "smoothgrad",
-    "integrated_gradients",
-    "expected_gradients",
-    "lime_image",
-    "partition_shap",
-    "filter_visualisation",
-)
+# Families are imported when the table is first read, so that `import twinlens` stays light.
+_FAMILIES = ("gradient_based", "backpropagation", "cams", "perturbation", "layers")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +122,8 @@ def register(
 
 def methods() -> dict[str, Method]:
     """All methods by name: family, paper, taxonomy, parameters, error estimate."""
-    for module in _MODULES:
-        importlib.import_module(f".{module}", __package__)
+    for family in _FAMILIES:
+        importlib.import_module(f".{family}", __package__)
     return dict(_METHODS)
 
 

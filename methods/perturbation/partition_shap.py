@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.chunks import BatchSize
-from ..backends.model import Model
-from ..backends.objective import Target, class_targets
-from ..errors import MethodError, MissingPackageError
-from .checks import finite_scores, pictures, positive_count, random_seed
-from .explanation import Array
-from .integrated_gradients import completeness
-from .randomness import global_numpy_seed
-from .registry import Attribution, register
+from ...backends.chunks import BatchSize
+from ...backends.model import Model
+from ...backends.objective import Target, class_targets
+from ...errors import MethodError, MissingPackageError
+from ..checks import finite_scores, pictures, positive_count, random_seed
+from ..estimates import completeness
+from ..explanation import Array
+from ..randomness import global_numpy_seed
+from ..registry import Attribution, register
 
 
 @register(

@@ -8,7 +8,7 @@ import pytest
 import twinlens as tl
 from twinlens.backends import Backend
 
-from ..nets import linear_net, pictures, segment_mean_net, small_net
+from ...nets import linear_net, pictures, segment_mean_net, small_net
 
 pytest.importorskip("shap")
 cv2 = pytest.importorskip("cv2")

@@ -8,7 +8,7 @@ import pytest
 import twinlens as tl
 from twinlens.backends import Backend
 
-from ..nets import linear_net, pictures, power_net, small_net
+from ...nets import linear_net, pictures, power_net, small_net
 
 
 @pytest.mark.parametrize("samples", [4, 12])

@@ -10,7 +10,7 @@ import pytest
 import twinlens as tl
 from twinlens.backends import Backend, Model
 
-from ..nets import linear_net, pictures, randomise, small_net
+from ...nets import linear_net, pictures, randomise, small_net
 
 
 def activation_gradient(model: Model, x: np.ndarray, layer: str, channel: int) -> np.ndarray:

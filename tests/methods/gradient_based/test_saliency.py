@@ -8,7 +8,7 @@ import pytest
 import twinlens as tl
 from twinlens.backends import Backend, Model
 
-from ..nets import CLASSES, PICTURE, linear_net, pictures, power_net, small_net
+from ...nets import CLASSES, PICTURE, linear_net, pictures, power_net, small_net
 
 ALL_OF = ("logit", "probability", "log_probability", "loss")
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.chunks import BatchSize, chunk_size, chunks
-from ..backends.model import Model
-from ..backends.objective import Target, class_targets
-from ..errors import MethodError, MissingPackageError
-from .checks import finite, finite_scores, pictures, positive_count, random_seed
-from .explanation import Array, ErrorEstimate
-from .randomness import global_numpy_seed
-from .registry import Attribution, register
-from .segments import Segmentation, superpixels
+from ...backends.chunks import BatchSize, chunk_size, chunks
+from ...backends.model import Model
+from ...backends.objective import Target, class_targets
+from ...errors import MethodError, MissingPackageError
+from ..checks import finite, finite_scores, pictures, positive_count, random_seed
+from ..explanation import Array, ErrorEstimate
+from ..randomness import global_numpy_seed
+from ..registry import Attribution, register
+from ..segments import Segmentation, superpixels
 
 
 @register(

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.chunks import BatchSize
-from ..backends.model import Model
-from ..backends.objective import Of, Target
-from ..errors import InputError
-from .checks import positive_count, random_seed
-from .explanation import Array
-from .gradients import gradients_at, score
-from .integrated_gradients import completeness
-from .registry import Attribution, register
+from ...backends.chunks import BatchSize
+from ...backends.model import Model
+from ...backends.objective import Of, Target
+from ...errors import InputError
+from ..checks import positive_count, random_seed
+from ..estimates import completeness
+from ..explanation import Array
+from ..gradients import gradients_at, score
+from ..registry import Attribution, register
 
 
 @register(

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.chunks import BatchSize
-from ..backends.model import Model
-from ..backends.objective import Of, Target
-from .checks import baseline_like
-from .explanation import Array, ErrorEstimate
-from .gradients import gradients_at, score
-from .quadrature import Rule, quadrature
-from .registry import Attribution, register
+from ...backends.chunks import BatchSize
+from ...backends.model import Model
+from ...backends.objective import Of, Target
+from ..checks import baseline_like
+from ..estimates import completeness
+from ..explanation import Array
+from ..gradients import gradients_at, score
+from ..quadrature import Rule, quadrature
+from ..registry import Attribution, register
 
 
 @register(
@@ -74,15 +75,4 @@ def integrated_gradients(
         scored.scores,
         scored.target,
         completeness(values, scored.explained - at_baseline),
-    )
-
-
-def completeness(values: Array, promised: Array) -> ErrorEstimate:
-    """How much the attributions' sum misses the difference of scores that it should equal."""
-    total = values.reshape(len(values), -1).sum(axis=1, dtype=np.float64)
-    return ErrorEstimate(
-        "completeness residual",
-        total - promised,
-        "Sum of the attributions minus the score difference they share out (the scale). More steps make it smaller.",
-        np.asarray(promised, dtype=np.float64),
     )

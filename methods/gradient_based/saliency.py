@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backends.chunks import BatchSize, chunk_size, chunks
-from ..backends.model import Model, per_sample
-from ..backends.objective import Of, Target, class_targets
-from .checks import finite_gradient, finite_scores
-from .explanation import Array
-from .registry import Attribution, register
+from ...backends.chunks import BatchSize, chunk_size, chunks
+from ...backends.model import Model, per_sample
+from ...backends.objective import Of, Target, class_targets
+from ..checks import finite_gradient, finite_scores
+from ..explanation import Array
+from ..registry import Attribution, register
 
 
 @register(

@@ -9,7 +9,7 @@ import twinlens as tl
 from twinlens.backends import Backend, Model
 from twinlens.methods.segments import superpixels
 
-from ..nets import linear_net, pictures, segment_mean_net, small_net
+from ...nets import linear_net, pictures, segment_mean_net, small_net
 
 pytest.importorskip("lime")
 pytest.importorskip("skimage")

@@ -10,7 +10,7 @@ import pytest
 import twinlens as tl
 from twinlens.backends import Backend
 
-from ..nets import formula_net, linear_net, pictures, power_net, small_net
+from ...nets import formula_net, linear_net, pictures, power_net, small_net
 
 RULES = ("gauss_legendre", "trapezoid", "midpoint", "left", "right")
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.model import Model
-from ..backends.objective import Target
-from ..errors import LayerError, MethodError
-from .checks import finite_gradient, finite_scores, non_negative, pictures, positive_count
-from .explanation import Array
-from .registry import Attribution, register
+from ...backends.model import Model
+from ...backends.objective import Target
+from ...errors import LayerError, MethodError
+from ..checks import finite_gradient, finite_scores, non_negative, pictures, positive_count
+from ..explanation import Array
+from ..registry import Attribution, register
 
 
 @register(

@@ -6,14 +6,15 @@ from typing import Literal
 
 import numpy as np
 
-from ..backends.chunks import BatchSize
-from ..backends.model import Model
-from ..backends.objective import Of, Target
-from ..errors import MethodError
-from .checks import non_negative, positive_count, random_seed
-from .explanation import Array, ErrorEstimate
-from .gradients import gradients_at, score
-from .registry import Attribution, register
+from ...backends.chunks import BatchSize
+from ...backends.model import Model
+from ...backends.objective import Of, Target
+from ...errors import MethodError
+from ..checks import non_negative, positive_count, random_seed
+from ..estimates import standard_error
+from ..explanation import Array
+from ..gradients import gradients_at, score
+from ..registry import Attribution, register
 
 
 @register(
@@ -74,16 +75,5 @@ def smoothgrad(
         squares[sample] += np.einsum("n...,n...->...", drawn, drawn, dtype=np.float64)
     mean = total / samples
     return Attribution(
-        mean.astype(x.dtype), scored.scores, scored.target, _standard_error(mean, squares / samples, samples)
-    )
-
-
-def _standard_error(mean: Array, mean_square: Array, samples: int) -> ErrorEstimate:
-    axes = tuple(range(1, mean.ndim))
-    variance = np.maximum(mean_square - mean**2, 0) / max(1, samples - 1)
-    return ErrorEstimate(
-        "standard error",
-        np.sqrt(variance.sum(axis=axes)) if samples > 1 else np.full(len(mean), np.nan),
-        "L2 norm of the map's standard error; the scale is the L2 norm of the map. More samples make it smaller.",
-        np.sqrt((mean**2).sum(axis=axes)),
+        mean.astype(x.dtype), scored.scores, scored.target, standard_error(mean, squares / samples, samples)
     )

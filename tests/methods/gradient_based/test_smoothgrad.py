@@ -8,7 +8,7 @@ import pytest
 import twinlens as tl
 from twinlens.backends import Backend, Model
 
-from ..nets import linear_net, pictures, power_net, small_net
+from ...nets import linear_net, pictures, power_net, small_net
 
 
 def noisy_copies(x: np.ndarray, samples: int, sigma: float, seed: int) -> list[np.ndarray]:

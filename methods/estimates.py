@@ -1,0 +1,46 @@
+"""How far a result is from what its method promises: the estimates that several methods share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .explanation import Array, ErrorEstimate
+
+
+def completeness(values: Array, promised: Array, name: str = "completeness residual") -> ErrorEstimate:
+    """How much the attributions' sum misses the difference of scores that it should equal.
+
+    Parameters
+    ----------
+    values : ndarray (N, ...)
+    promised : ndarray (N,)
+        Score of the input minus score of what it is compared with.
+    name : str
+    """
+    total = values.reshape(len(values), -1).sum(axis=1, dtype=np.float64)
+    return ErrorEstimate(
+        name,
+        total - promised,
+        "Sum of the attributions minus the score difference they share out (the scale). More steps make it smaller.",
+        np.asarray(promised, dtype=np.float64),
+    )
+
+
+def standard_error(mean: Array, mean_square: Array, samples: int) -> ErrorEstimate:
+    """L2 norm of the standard error of a mean map, beside the norm of the map; unknown (NaN) for one draw.
+
+    Parameters
+    ----------
+    mean, mean_square : ndarray (N, ...)
+        Of the independent draws and of their squares.
+    samples : int
+        How many draws.
+    """
+    axes = tuple(range(1, mean.ndim))
+    variance = np.maximum(mean_square - mean**2, 0) / max(1, samples - 1)
+    return ErrorEstimate(
+        "standard error",
+        np.sqrt(variance.sum(axis=axes)) if samples > 1 else np.full(len(mean), np.nan),
+        "L2 norm of the map's standard error; the scale is the L2 norm of the map. More samples make it smaller.",
+        np.sqrt((mean**2).sum(axis=axes)),
+    )
