@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from .failures import in_one_line, raised_by
 from .objective import Of, Target, check_of, class_targets, objective, whole_numbers
 from .protocol import Array, Backend, Handle, Net, Tensor
 from .registry import get_backend, owner
+
+# Copying a network and running it once takes as long as some of the runs that become faster.
+_WORTH_PREPARING = 16
 
 
 @dataclass(frozen=True)
@@ -301,6 +305,55 @@ class Model:
                 'Explain of="logit", or build the network with as many outputs as there are classes.',
             )
         return objective(backend, scores, class_targets(target, len(values), values), of)
+
+    def streamlined(self, x: Array, evaluations: int) -> Model:
+        """A model that gives the same scores in less time, where that is worth its preparation; otherwise this one.
+
+        It works on a copy of the network as it is now: use it within one call, and not where layers are watched.
+
+        Parameters
+        ----------
+        x : ndarray (N, ...)
+            Checked inputs; the first serves as an example.
+        evaluations : int
+            How many inputs are going to be run.
+        """
+        if evaluations < _WORTH_PREPARING or self.dtype != "float32":
+            return self
+        with self.backend.frozen(self.net), self.backend.no_grad():
+            example = self.tensor(x[:1])
+            native = example if self.preprocess is None else self.preprocess(example)
+            net = self.backend.streamlined(self.net, native)
+            if net is None:
+                return self
+            quick = copy.copy(self)
+            quick.net = net
+            try:
+                mine, its = (self.backend.numpy(model.scores(example)) for model in (self, quick))
+            except Exception:  # a forward that looks into its layers may miss the batch norms, in any way it likes
+                return self
+        # Rounding in float32; a batch norm that should not have been folded moves the scores far more.
+        close = its.shape == mine.shape and np.abs(its - mine).max() <= 1e-4 * np.abs(mine).max()
+        return quick if close else self
+
+    def rough(self, x: Array, precision: str) -> Model:
+        """A model that computes in less precision.
+
+        Raises
+        ------
+        DeviceError
+            If the framework or the processor cannot.
+        """
+        if precision != "bfloat16":
+            raise InputError(f"precision={precision!r} is not known.", 'Pass "bfloat16", or leave it out.')
+        if self.dtype != "float32":
+            raise InputError(f"The network computes in {self.dtype}.", "Leave precision out.")
+        with self.backend.frozen(self.net), self.backend.no_grad():
+            example = self.tensor(x[:1])
+            native = example if self.preprocess is None else self.preprocess(example)
+            quick = copy.copy(self)
+            quick.net = self.backend.streamlined(self.net, native, precision)
+        return quick
 
     # -- inputs ------------------------------------------------------------------------------------------------
 

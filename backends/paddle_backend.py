@@ -244,6 +244,12 @@ class PaddleBackend(Backend):
                 layer.forward = partial(paddle.mean, axis=[2, 3], keepdim=True)
         return copied
 
+    def streamlined(self, net: Net, x: Tensor, precision: str | None = None) -> Net | None:
+        # Folded batch norms and other layouts make Paddle slower, and its reduced precision does nothing on a CPU.
+        if precision is not None:
+            raise DeviceError(f"Paddle has no {precision} on this machine.", "Leave precision out, or use torch.")
+        return None
+
     # -- autograd ----------------------------------------------------------------------------------------------
 
     def grad(

@@ -218,6 +218,14 @@ class Backend(ABC):
     def converted(self, net: Net, dtype: str) -> Net:
         """A deep copy of the network in another floating-point type; the original is not touched."""
 
+    @abstractmethod
+    def streamlined(self, net: Net, x: Tensor, precision: str | None = None) -> Net | None:
+        """A copy of a network in evaluation mode that computes the same in less time, for inputs like `x`.
+
+        None where the framework knows no faster way. The caller compares the scores of both. With
+        ``precision="bfloat16"`` the copy computes roughly; `DeviceError` where that is not to be had.
+        """
+
     # -- autograd ----------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -191,6 +191,12 @@ class TorchBackend(Backend):
     def converted(self, net: Net, dtype: str) -> Net:
         return copy.deepcopy(net).to(getattr(torch, dtype))
 
+    def streamlined(self, net: Net, x: Tensor, precision: str | None = None) -> Net | None:
+        from .torch_folding import rough, streamlined
+
+        quick = streamlined(net, x)
+        return quick if precision is None else rough(quick or net, self.tensor_device(x), precision)
+
     # -- autograd ----------------------------------------------------------------------------------------------
 
     def grad(

@@ -78,6 +78,8 @@ def explain(
         seconds=time.perf_counter() - start,
         error=found.error,
         extras=found.extras,
+        evaluations=found.budget and found.budget.evaluations,
+        stopped=found.budget and found.budget.stopped,
     )
 
 

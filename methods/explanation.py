@@ -75,6 +75,11 @@ class Explanation:
         None for methods without an approximation.
     extras : dict of ndarray
         What else the method computed, such as the superpixels of LIME.
+    evaluations : int or None
+        Inputs that the method sent through the network, where it can be told how many.
+    stopped : str or None
+        Why it ended when that was not the number of samples or steps: ``"tolerance"``, ``"max_evaluations"``,
+        ``"max_seconds"``, or ``"growth"`` (see `twinlens.methods.budget`).
     """
 
     values: Array
@@ -89,6 +94,8 @@ class Explanation:
     seconds: float
     error: ErrorEstimate | None = None
     extras: Mapping[str, Array] = field(default_factory=dict)
+    evaluations: int | None = None
+    stopped: str | None = None
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one ``.npz`` file, without pickle; returns its path."""
@@ -96,7 +103,8 @@ class Explanation:
         if self.target is not None:
             arrays["target"] = self.target
         facts: dict[str, Any] = {
-            name: getattr(self, name) for name in ("method", "backend", "model", "seed", "seconds")
+            name: getattr(self, name)
+            for name in ("method", "backend", "model", "seed", "seconds", "evaluations", "stopped")
         }
         facts["params"] = {}
         for name, value in self.params.items():

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..backends.model import Model
 from ..backends.objective import Target
 from ..errors import MethodError, suggest
+from .budget import Budget
 from .explanation import Array, ErrorEstimate
 
 # Families are imported when the table is first read, so that `import twinlens` stays light.
@@ -31,6 +32,8 @@ class Attribution:
     target : ndarray of int (N,) or None
     error : ErrorEstimate or None
     extras : dict of ndarray
+    budget : Budget or None
+        What was spent, of methods that go on until a tolerance is met.
     """
 
     values: Array
@@ -38,6 +41,7 @@ class Attribution:
     target: npt.NDArray[np.int64] | None
     error: ErrorEstimate | None = None
     extras: Mapping[str, Array] = field(default_factory=dict)
+    budget: Budget | None = None
 
 
 class MethodFunction(Protocol):

@@ -13,7 +13,7 @@ from ...errors import InputError
 from ..checks import positive_count, random_seed
 from ..estimates import completeness
 from ..explanation import Array
-from ..gradients import gradients_at, score
+from ..evaluation import gradients_at, score
 from ..registry import Attribution, register
 
 
@@ -71,7 +71,7 @@ def expected_gradients(
 
     values = np.zeros(x.shape)
     for sample, part, gradients in gradients_at(
-        model, points, len(x), samples, x.shape[1:], scored.resolved, of, batch_size
+        model, points, range(len(x)), samples, x.shape[1:], scored.resolved, of, batch_size
     ):
         differences = x[sample] - rows[plans[sample][1][part]]
         values[sample] += np.einsum("n...,n...->...", differences, gradients, dtype=np.float64) / samples

@@ -12,7 +12,7 @@ from ...backends.objective import Of, Target
 from ..checks import baseline_like
 from ..estimates import completeness
 from ..explanation import Array
-from ..gradients import gradients_at, score
+from ..evaluation import gradients_at, score
 from ..quadrature import Rule, quadrature
 from ..registry import Attribution, register
 
@@ -63,7 +63,7 @@ def integrated_gradients(
 
     mean = np.zeros(x.shape)
     for sample, part, gradients in gradients_at(
-        model, path, len(x), len(alphas), x.shape[1:], scored.resolved, of, batch_size
+        model, path, range(len(x)), len(alphas), x.shape[1:], scored.resolved, of, batch_size
     ):
         mean[sample] += np.tensordot(weights[part], gradients.astype(np.float64), axes=1)
     if not multiply_by_input:

@@ -13,7 +13,7 @@ from ...errors import MethodError
 from ..checks import non_negative, positive_count, random_seed
 from ..estimates import standard_error
 from ..explanation import Array
-from ..gradients import gradients_at, score
+from ..evaluation import gradients_at, score
 from ..registry import Attribution, register
 
 
@@ -68,7 +68,7 @@ def smoothgrad(
 
     total, squares = np.zeros(x.shape), np.zeros(x.shape)
     for sample, _, gradients in gradients_at(
-        model, noisy, len(x), samples, x.shape[1:], scored.resolved, of, batch_size
+        model, noisy, range(len(x)), samples, x.shape[1:], scored.resolved, of, batch_size
     ):
         drawn = np.abs(gradients) if aggregate == "absolute" else gradients
         total[sample] += drawn.sum(axis=0, dtype=np.float64)

@@ -1,0 +1,135 @@
+"""A copy of a torch network that computes the same in less time: batch norms folded away, channels last.
+
+In evaluation mode a batch norm is a factor and a shift per channel. Where it receives exactly what a convolution
+returned, both go into the convolution's weights. The network's own ``forward`` stays as it is, whatever it does between
+its layers: which layers follow one another is seen in a run, and not read from a traced graph.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import DeviceError
+from .protocol import Net, Tensor
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def streamlined(net: Net, x: Tensor) -> Net | None:
+    """A faster copy of a network in evaluation mode, for inputs like `x`; None when there is nothing to gain.
+
+    The caller has to make sure that both give the same scores: a network whose convolution feeds a batch norm and
+    something else as well looks like one whose batch norm can be folded.
+    """
+    if not isinstance(net, nn.Module) or any(_is_watched(module) for module in net.modules()):
+        return None
+    convolutions = [module for module in net.modules() if type(module) in _CONVOLUTIONS]
+    if not convolutions:
+        return None
+    pairs = list(_neighbours(net, x))
+    names = {module: name for name, module in net.named_modules()}
+    try:
+        quick = copy.deepcopy(net)
+    except Exception:  # what a user's network keeps in its attributes may refuse to be copied in any way it likes
+        return None
+    for convolution, norm in pairs:
+        _fold(quick.get_submodule(names[convolution]), norm)
+        parent, _, child = names[norm].rpartition(".")
+        setattr(quick.get_submodule(parent), child, nn.Identity())
+    if next(quick.parameters()).device.type == "cpu":
+        quick.to(memory_format=torch.channels_last)
+    return quick.eval().requires_grad_(False)
+
+
+def _is_watched(module: nn.Module) -> bool:
+    """Whether somebody has hooks on the layer, which the copy would not call, or computes its weights anew."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or hasattr(module, "parametrizations")
+    )
+
+
+def _neighbours(net: nn.Module, x: Tensor) -> Iterator[tuple[nn.Module, nn.Module]]:
+    """Convolutions and the batch norms that receive their unchanged output, each used once in a run."""
+    outputs: list[tuple[nn.Module, Tensor, int]] = []
+    inputs: list[tuple[nn.Module, Tensor, int]] = []
+
+    def leaves(module: nn.Module, _inputs: Any, output: Any) -> None:
+        outputs.append((module, output, output._version))
+
+    def enters(module: nn.Module, arguments: Any) -> None:
+        if arguments:
+            inputs.append((module, arguments[0], arguments[0]._version))
+
+    handles = []
+    try:
+        for module in net.modules():
+            if type(module) in _CONVOLUTIONS:
+                handles.append(module.register_forward_hook(leaves))
+            elif type(module) in _NORMS and module.track_running_stats:
+                handles.append(module.register_forward_pre_hook(enters))
+        with torch.no_grad():
+            net(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for norm, tensor, version in inputs:
+        # The version counts the operations in place: an activation may stand between, in the same tensor.
+        sources = [module for module, output, seen in outputs if output is tensor and seen == version]
+        once = [module for module, _, _ in outputs].count(sources[0]) if sources else 0
+        if once == 1 and [module for module, _, _ in inputs].count(norm) == 1:
+            yield sources[0], norm
+
+
+def _fold(convolution: Any, norm: Any) -> None:
+    """Multiply and shift the convolution's filters as the batch norm does, in double precision."""
+    weight = convolution.weight
+    deviation = (norm.running_var.double() + norm.eps).sqrt()
+    scale = (torch.ones_like(deviation) if norm.weight is None else norm.weight.double()) / deviation
+    bias = 0.0 if convolution.bias is None else convolution.bias.double()
+    shift = (bias - norm.running_mean.double()) * scale + (0.0 if norm.bias is None else norm.bias.double())
+    filters = weight.double() * scale.reshape(-1, *[1] * (weight.dim() - 1))
+    convolution.weight = nn.Parameter(filters.to(weight.dtype).detach(), requires_grad=False)
+    convolution.bias = nn.Parameter(shift.to(weight.dtype).detach(), requires_grad=False)
+
+
+def rough(net: nn.Module, device: str, precision: str) -> nn.Module:
+    """The network with its convolutions and products in bfloat16; scores and gradients come out in float32.
+
+    Raises
+    ------
+    DeviceError
+        If the processor has no such arithmetic, so that it would be slower and not faster.
+    """
+    if device == "cpu" and not torch.cpu._is_avx512_bf16_supported():
+        raise DeviceError(f"This processor has no {precision} arithmetic.", "Leave precision out.")
+    return _Rough(net, torch.device(device).type)
+
+
+class _Rough(nn.Module):
+    def __init__(self, net: nn.Module, device: str) -> None:
+        super().__init__()
+        self.net, self.device = net, device
+
+    def forward(self, x: Tensor) -> Any:
+        with torch.autocast(self.device, torch.bfloat16):
+            return _as_float(self.net(x))
+
+
+def _as_float(output: Any) -> Any:
+    if isinstance(output, torch.Tensor):
+        return output.float()
+    if isinstance(output, dict):
+        return {name: _as_float(value) for name, value in output.items()}
+    if isinstance(output, (tuple, list)):
+        return tuple(_as_float(value) for value in output)
+    return output

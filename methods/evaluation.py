@@ -1,0 +1,159 @@
+"""Gradients and scores at many points per sample: the common core of the path, noise and perturbation methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..backends.chunks import BatchSize, chunk_size, chunks
+from ..backends.model import Model, per_sample
+from ..backends.objective import Of, Target, class_targets
+from .checks import finite_gradient, finite_scores
+from .explanation import Array
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the model says of the inputs themselves.
+
+    Attributes
+    ----------
+    scores : ndarray (N, classes)
+    target : ndarray of int (N,) or None
+        None for a target function.
+    resolved : Target
+        The classes, or the function: what further runs are given.
+    explained : ndarray (N,)
+        The number that is explained.
+    """
+
+    scores: Array
+    target: npt.NDArray[np.int64] | None
+    resolved: Target
+    explained: Array
+
+
+def score(model: Model, x: Array, target: Target, of: Of, batch_size: BatchSize) -> Scored:
+    """Run the model on `x` once, settle the target, and compute the number that is explained."""
+    backend = model.backend
+    listed = per_sample(target, len(x))
+    scores, explained = [], []
+    with backend.frozen(model.net), backend.no_grad():
+        for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size)):
+            native = model.scores(model.tensor(x[part]))
+            explained.append(backend.numpy(model.explained(native, listed(part), of)))
+            scores.append(backend.numpy(native))
+    joined = finite_scores(np.concatenate(scores))
+    classes = None if callable(target) else class_targets(target, len(x), joined)
+    return Scored(joined, classes, target if classes is None else classes, np.concatenate(explained))
+
+
+Points: TypeAlias = Callable[[int, slice], Array]
+"""``points(sample, part)`` makes the points numbered `part` of one sample: (M, ...)."""
+
+
+def gradients_at(
+    model: Model,
+    points: Points,
+    which: Iterable[int],
+    count: int,
+    sample_shape: tuple[int, ...],
+    target: Target,
+    of: Of,
+    batch_size: BatchSize,
+) -> Iterator[tuple[int, slice, Array]]:
+    """Yield gradients at several points per sample, in order, many points in one run of the network.
+
+    Parameters
+    ----------
+    model : Model
+    points : callable
+        It is called in order, each part once, so it may draw random numbers.
+    which : iterable of int
+        The samples.
+    count : int
+        Points per sample.
+    sample_shape : tuple of int
+    target, of, batch_size
+        As for `explain`; a list of targets has one per sample of the whole batch.
+
+    Yields
+    ------
+    sample : int
+    part : slice
+        Which of the sample's points.
+    gradients : ndarray (M, *sample_shape)
+    """
+    backend = model.backend
+    targets = None if callable(target) else np.asarray(target)
+    with backend.frozen(model.net):
+        for batch, spans in _batches(model, points, which, count, sample_shape, batch_size):
+            owners = _owners(spans)
+            chosen: Any = target if targets is None else targets[owners]
+            _, _, gradient = model.score_gradient(model.tensor(batch), chosen, of)
+            yield from _by_span(finite_gradient(backend.numpy(gradient)), spans)
+
+
+def values_at(
+    model: Model,
+    points: Points,
+    which: Iterable[int],
+    count: int,
+    sample_shape: tuple[int, ...],
+    target: Target,
+    of: Of,
+    batch_size: BatchSize,
+) -> Iterator[tuple[int, slice, Array]]:
+    """Yield the explained number at several points per sample, as `gradients_at` does the gradients: (M,)."""
+    backend = model.backend
+    targets = None if callable(target) else np.asarray(target)
+    with backend.frozen(model.net), backend.no_grad():
+        for batch, spans in _batches(model, points, which, count, sample_shape, batch_size):
+            owners = _owners(spans)
+            chosen: Any = target if targets is None else targets[owners]
+            values = model.explained(model.scores(model.tensor(batch)), chosen, of)
+            yield from _by_span(finite_scores(backend.numpy(values)), spans)
+
+
+_Spans: TypeAlias = list[tuple[int, slice]]
+
+
+def _batches(
+    model: Model,
+    points: Points,
+    which: Iterable[int],
+    count: int,
+    sample_shape: tuple[int, ...],
+    batch_size: BatchSize,
+) -> Iterator[tuple[Array, _Spans]]:
+    samples = list(which)
+    total = len(samples) * count
+    for part in chunks(total, chunk_size(model, sample_shape, total, batch_size)):
+        spans = [(samples[position], span) for position, span in _spans(part, count)]
+        made = [points(sample, span) for sample, span in spans]
+        yield made[0] if len(made) == 1 else np.concatenate(made), spans
+
+
+def _spans(part: slice, count: int) -> Iterator[tuple[int, slice]]:
+    position = part.start
+    while position < part.stop:
+        sample, first = divmod(position, count)
+        length = min(count - first, part.stop - position)
+        yield sample, slice(first, first + length)
+        position += length
+
+
+def _owners(spans: _Spans) -> Array:
+    return np.repeat([sample for sample, _ in spans], [span.stop - span.start for _, span in spans])
+
+
+def _by_span(joined: Array, spans: _Spans) -> Iterator[tuple[int, slice, Array]]:
+    start = 0
+    for sample, span in spans:
+        stop = start + span.stop - span.start
+        yield sample, span, joined[start:stop]
+        start = stop
