@@ -14,15 +14,13 @@ import numpy.typing as npt
 from ..errors import DeviceError, NoGradientError
 from .kinds import kind_of
 from .paddle_import import import_paddle
+from .paddle_names import RUNNING, torch_name
 from .protocol import Array, Axis, Backend, Handle, Net, OperationRule, Optimizer, Tensor, check_seeds
 from .states import check_shared, check_state
 
 paddle = import_paddle()
 
-_STATISTICS = {"_mean": "running_mean", "_variance": "running_var"}
 _RECURRENT = (paddle.nn.LSTM, paddle.nn.GRU, paddle.nn.SimpleRNN)
-_TORCH_NAMES = {**_STATISTICS, "_weight": "weight"}
-_INSTANCE_NORMS = (paddle.nn.InstanceNorm1D, paddle.nn.InstanceNorm2D, paddle.nn.InstanceNorm3D)
 
 # Paddle reports an exception in a gradient hook as an OSError without text; the original waits here.
 _HOOK_ERRORS: list[BaseException] = []
@@ -214,7 +212,7 @@ class PaddleBackend(Backend):
         return {
             name
             for name, (t, _) in canonical_tensors(net).items()
-            if id(t) in trained and name.rpartition(".")[2] not in _STATISTICS.values()
+            if id(t) in trained and name.rpartition(".")[2] not in RUNNING
         }
 
     def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
@@ -354,14 +352,14 @@ class _WithVJP(paddle.autograd.PyLayer):  # type: ignore[name-defined]
 def canonical_tensors(net: Net, prefix: str = "") -> dict[str, tuple[Tensor, bool]]:
     """Parameters and persistent buffers by torch's names, each with whether Paddle stores it transposed."""
     found: dict[str, tuple[Tensor, bool]] = {}
-    linear, instance_norm = isinstance(net, paddle.nn.Linear), isinstance(net, _INSTANCE_NORMS)
+    kind = kind_of(net, "paddle")
     passing = net._non_persistable_buffer_names_set
     own = [*net._parameters.items(), *((k, t) for k, t in net._buffers.items() if k not in passing)]
     for name, t in own:
         if t is None:
             continue
-        canonical = "weight" if name == "scale" and instance_norm else _TORCH_NAMES.get(name, name)
-        found[prefix + canonical] = (t, linear and name == "weight")
+        canonical, transposed = torch_name(kind, name)
+        found[prefix + canonical] = (t, transposed)
     # A recurrent layer lists its cells' weights a second time under the cells.
     if not isinstance(net, _RECURRENT):
         for name, layer in net._sub_layers.items():

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..backends import Backend
+from ..backends.paddle_names import torch_name
 from ..backends.protocol import Array, Net
 from ..backends.weights import Weights
 from .checkpoint import without_training
-
-_STATISTICS = {"_mean": "running_mean", "_variance": "running_var"}
 
 
 def canonical(weights: Weights, backend: Backend, net: Net) -> dict[str, Array]:
@@ -32,11 +31,11 @@ def canonical(weights: Weights, backend: Backend, net: Net) -> dict[str, Array]:
     arrays = {name: a for name, a in weights.arrays.items() if not name.endswith("num_batches_tracked")}
     if weights.framework != "paddle":
         return without_training(arrays)
-    # Paddle keeps the matrix of a linear layer the other way round.
-    linear = {f"{name}.weight" for name, layer in backend.modules(net).items() if backend.kind(layer) == "linear"}
+    kinds = {name: backend.kind(layer) for name, layer in backend.modules(net).items()}
     state: dict[str, Array] = {}
     for name, array in arrays.items():
         layer, dot, entry = name.rpartition(".")
-        transposed = f"{layer}.{entry}" in linear and array.ndim == 2
-        state[f"{layer}{dot}{_STATISTICS.get(entry, entry)}"] = np.ascontiguousarray(array.T) if transposed else array
+        named, transposed = torch_name(kinds.get(layer, ""), entry)
+        matrix = transposed and array.ndim == 2
+        state[f"{layer}{dot}{named}"] = np.ascontiguousarray(array.T) if matrix else array
     return state

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +9,11 @@ from typing import Any
 
 import yaml
 
-from ..backends import available_backends, get_backends
 from ..datasets import ARTWORK
-from ..errors import BackendError
 from ..figures import confusion_matrix, training_curves, write_report
 from ..figures.report import DetailsItem, FigureItem, HtmlItem, Row, Section, TableItem, TextItem
 from .config import RunConfig, Tables
+from .facts import chosen_backends, versions
 from .feature_maps import run_feature_maps
 from .lime_shap import run_lime_shap
 from .output import Output, plain, run_folder
@@ -30,7 +27,6 @@ _RUNS: dict[str, Callable[..., tuple[Section, dict[str, Any]]]] = {
     "feature_maps": run_feature_maps,
     "lime_shap": run_lime_shap,
 }
-_PACKAGES = ("twinlens", "torch", "paddlepaddle", "numpy", "lime", "shap", "xgboost", "scikit-learn", "opencv-python")
 
 
 def run(config: RunConfig, folder: str | Path, say: Say = lambda message: None) -> Path:
@@ -51,7 +47,7 @@ def run(config: RunConfig, folder: str | Path, say: Say = lambda message: None) 
         The folder, with ``explanations/*.npz``, ``figures/*.png``, ``results.json`` and ``report.html``.
     """
     started = time.perf_counter()
-    backends = _chosen_backends(config.backend) if config.parts else []
+    backends = chosen_backends(config.backend) if config.parts else []
     folder = Path(folder)
     with run_folder(folder) as output:
         sections: list[Section] = []
@@ -81,18 +77,6 @@ def run(config: RunConfig, folder: str | Path, say: Say = lambda message: None) 
             subtitle="The same network, explained on every framework",
         )
     return folder
-
-
-def _chosen_backends(choice: str) -> list[str]:
-    names = ["torch", "paddle"] if choice == "both" else [choice]
-    missing = [name for name in names if name not in available_backends()]
-    if choice == "both" and missing:
-        raise BackendError(
-            f"backend 'both' needs torch and paddle; {' and '.join(missing)} is not installed.",
-            f"Install it, or use --backend {next((n for n in names if n not in missing), 'torch')}.",
-        )
-    get_backends(names)
-    return names
 
 
 def _run_part(setup: Setup, output: Output, say: Say) -> tuple[list[Section], dict[str, Any]]:
@@ -173,22 +157,7 @@ def _run_tables(config: Tables, seed: int, output: Output) -> tuple[Section, dic
 
 
 def _facts(config: RunConfig, backends: list[str], seconds: float) -> dict[str, Any]:
-    versions: dict[str, str | None] = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
-    return {
-        "twinlens": versions["twinlens"],
-        "title": config.title,
-        "backends": backends,
-        "seed": config.seed,
-        "versions": versions,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "seconds": seconds,
-    }
+    return versions() | {"title": config.title, "backends": backends, "seed": config.seed, "seconds": seconds}
 
 
 def _details(config: RunConfig, facts: dict[str, Any]) -> Section:

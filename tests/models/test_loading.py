@@ -22,6 +22,7 @@ from twinlens.errors import (
 from twinlens.models import imagenet_labels, libraries, load_model, registry
 
 from ..frameworks import ANY, need
+from ..nets import randomise
 
 LIBRARY = {"torch": "torchvision", "paddle": "paddle"}
 
@@ -170,6 +171,32 @@ def test_a_square_paddle_matrix_is_turned_as_well(both: tuple[Backend, Backend],
     for backend in both:
         loaded = load_model("mlp", weights=tmp_path / "w.pdparams", backend=backend.name, **options)  # type: ignore[arg-type]
         assert same(loaded.state(), source.state())
+
+
+def test_paddles_own_names_of_prelu_and_instance_norm_are_understood(
+    both: tuple[Backend, Backend], tmp_path: Path
+) -> None:
+    import paddle
+
+    file = tmp_path / "net.py"
+    file.write_text(
+        "import paddle, torch\n"
+        "def on_torch():\n"
+        "    nn = torch.nn\n"
+        "    return nn.Sequential(nn.InstanceNorm2d(3, affine=True), nn.PReLU(3), nn.Flatten(), nn.Linear(12, 12))\n"
+        "def on_paddle():\n"
+        "    nn = paddle.nn\n"
+        "    return nn.Sequential(nn.InstanceNorm2D(3), nn.PReLU(3), nn.Flatten(), nn.Linear(12, 12))\n"
+    )
+    source = randomise(load_model(f"{file}:on_paddle"))
+    path = str(tmp_path / "w.pdparams")
+    paddle.save(source.net.state_dict(), path)
+    assert {"0.scale", "1._weight"} <= set(source.net.state_dict())
+    x = np.random.default_rng(0).random((2, 3, 2, 2), dtype=np.float32)
+    for backend in both:
+        loaded = load_model(f"{file}:on_{backend.name}", weights=path)
+        assert same(loaded.state(), source.state())
+        np.testing.assert_allclose(loaded.forward(x), source.forward(x), rtol=1e-4, atol=1e-5)
 
 
 def test_weights_that_do_not_fit_are_refused(backend: Backend, tmp_path: Path) -> None:
