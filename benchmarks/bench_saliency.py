@@ -6,19 +6,15 @@ Prints the median of the ratios of neighbouring runs: 1.00 means that twinlens c
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from side_by_side import Run, paired
 
 import twinlens as tl
 from twinlens.backends import available_backends, get_backends
-
-Run = Callable[[], Any]
 
 
 def torch_loop(net: Any, pictures: np.ndarray, targets: list[int]) -> Run:
@@ -54,22 +50,6 @@ def paddle_loop(net: Any, pictures: np.ndarray, targets: list[int]) -> Run:
 
 
 LOOPS = {"torch": torch_loop, "paddle": paddle_loop}
-
-
-def paired(first: Run, second: Run, rounds: int) -> tuple[float, float, float]:
-    """Median milliseconds of each, and the median of the ratios of neighbouring runs."""
-    first(), second()
-    times = []
-    for turn in range(rounds):
-        pair = {}
-        # Whoever comes first finds a colder machine: they take turns.
-        for run in (first, second) if turn % 2 else (second, first):
-            start = time.perf_counter()
-            run()
-            pair[run] = time.perf_counter() - start
-        times.append((pair[first], pair[second]))
-    ours, theirs = (statistics.median(column) * 1000 for column in zip(*times, strict=True))
-    return ours, theirs, statistics.median(a / b for a, b in times)
 
 
 def main() -> None:

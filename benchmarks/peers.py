@@ -1,0 +1,267 @@
+"""The methods that other libraries have too, called for the same work: what the benchmarks and the table of parity use.
+
+Each entry makes a function of no arguments, which returns the other library's attribution as NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from twinlens.backends import Model
+
+Array = np.ndarray
+Call = Callable[[], Array]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A method in another library.
+
+    Attributes
+    ----------
+    library : str
+    make : callable
+        ``make(model, x, targets)`` returns the call; it may use `params`.
+    params : dict
+        What `twinlens.explain` is given for the same work.
+    compared : {"values", "scaled", "none"}
+        Whether both should give the same numbers, the same after scaling each map to 0 to 1, or draw different noise.
+    net : {"resnet", "plain"}
+        What it is run on: some libraries fail on a ResNet, which is then replaced by a network without reused layers.
+    batch : int
+        Pictures at once.
+    """
+
+    library: str
+    make: Callable[[Model, Array, list[int]], Call]
+    params: dict[str, Any] = field(default_factory=dict)
+    compared: str = "values"
+    net: str = "resnet"
+    batch: int = 8
+
+
+def _captum(name: str, *construct: Any, **options: Any) -> Callable[[Model, Array, list[int]], Call]:
+    def make(model: Model, x: Array, targets: list[int]) -> Call:
+        import torch
+        from captum import attr
+
+        net = model.net.eval()
+        arguments = [part(net) if callable(part) else part for part in construct]
+        method = getattr(attr, name)(net, *arguments)
+        native, chosen = torch.tensor(x), torch.tensor(targets)
+        given = {key: value(x) if callable(value) else value for key, value in options.items()}
+
+        def run() -> Array:
+            found = method.attribute(native.clone().requires_grad_(), target=chosen, **given)
+            return found.detach().numpy()
+
+        return run
+
+    return make
+
+
+def _noise_tunnel(model: Model, x: Array, targets: list[int]) -> Call:
+    import torch
+    from captum import attr
+
+    method = attr.NoiseTunnel(attr.Saliency(model.net.eval()))
+    native, chosen = torch.tensor(x), torch.tensor(targets)
+    return lambda: method.attribute(native, target=chosen, nt_samples=_SAMPLES, stdevs=0.15, abs=False).numpy()
+
+
+def _grad_cam(name: str) -> Callable[[Model, Array, list[int]], Call]:
+    def make(model: Model, x: Array, targets: list[int]) -> Call:
+        import pytorch_grad_cam as library
+        import torch
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        cam = getattr(library, name)(model=model.net, target_layers=[model.layer(_LAYER)])
+        native, chosen = torch.tensor(x), [ClassifierOutputTarget(target) for target in targets]
+        return lambda: cam(input_tensor=native, targets=chosen)[:, None]
+
+    return make
+
+
+def _layer(name: str, neuron: Any = None, **options: Any) -> Callable[[Model, Array, list[int]], Call]:
+    def make(model: Model, x: Array, targets: list[int]) -> Call:
+        import torch
+        from captum import attr
+
+        method = getattr(attr, name)(model.net.eval(), model.layer(_LAYER))
+        native, chosen = torch.tensor(x), torch.tensor(targets)
+
+        def run() -> Array:
+            if neuron is not None and name == "NeuronConductance":
+                found = method.attribute(native, neuron, target=chosen, **options)
+            elif neuron is not None:
+                found = method.attribute(native, neuron, **options)
+            elif name == "LayerActivation":
+                found = method.attribute(native)
+            else:
+                found = method.attribute(native, target=chosen, **options)
+            return found.detach().numpy()
+
+        return run
+
+    return make
+
+
+def _saliency_package(name: str, **options: Any) -> Callable[[Model, Array, list[int]], Call]:
+    def make(model: Model, x: Array, targets: list[int]) -> Call:
+        import saliency.core as library
+        import torch
+
+        net = model.net.eval()
+
+        def gradients(images: Array, arguments: dict[str, Any], expected_keys: Any) -> dict[str, Array]:
+            native = torch.tensor(np.moveaxis(np.asarray(images, np.float32), -1, 1)).requires_grad_()
+            (gradient,) = torch.autograd.grad(net(native)[:, arguments["target"]].sum(), native)
+            return {library.base.INPUT_OUTPUT_GRADIENTS: np.moveaxis(gradient.numpy(), 1, -1)}
+
+        method = getattr(library, name)()
+
+        def run() -> Array:
+            maps = [
+                method.GetMask(np.moveaxis(picture, 0, -1), gradients, {"target": target}, **options)
+                for picture, target in zip(x, targets, strict=True)
+            ]
+            made = np.stack(maps)
+            return made[:, None] if made.ndim == 3 else np.moveaxis(made, -1, 1)
+
+        return run
+
+    return make
+
+
+def _lime(model: Model, x: Array, targets: list[int]) -> Call:
+    from lime import lime_image
+
+    def classify(batch: Array) -> Array:
+        return model.probabilities(np.moveaxis(batch, -1, 1))
+
+    def run() -> Array:
+        for picture, target in zip(x, targets, strict=True):
+            lime_image.LimeImageExplainer(random_state=0).explain_instance(
+                np.moveaxis(picture, 0, -1).astype(np.float64),
+                classify,
+                labels=(target,),
+                top_labels=None,
+                num_samples=_PERTURBED,
+                segmentation_fn=lambda image: _grid(image.shape[0]),
+                random_seed=0,
+                progress_bar=False,
+            )
+        return x
+
+    return run
+
+
+def _grid(size: int, cells: int = 4) -> Array:
+    index = np.arange(size) * cells // size
+    return index[:, None] * cells + index[None]
+
+
+def _mask(x: Array) -> Any:
+    import torch
+
+    return torch.tensor(_grid(x.shape[-1]))[None, None]
+
+
+def _background(x: Array) -> Any:
+    import torch
+
+    return torch.tensor(background(x))
+
+
+def background(x: Array) -> Array:
+    """Four pictures that stand for "nothing there"."""
+    return np.random.default_rng(1).random((4, *x.shape[1:]), dtype=np.float32)
+
+
+_LAYER = "layer4"
+_SAMPLES = 5
+_STEPS = 10
+_PERTURBED = 64
+_PLAYERS: dict[str, Any] = {"segments": "grid", "segment_options": {"cells": 4}}
+_ON_LAYER: dict[str, Any] = {"layer": _LAYER}
+_ON_NEURON: dict[str, Any] = {"layer": _LAYER, "neuron": (3, 2, 2)}
+_WINDOW = {"window": 56, "stride": 28}
+_CAM = {"layer": _LAYER}
+
+PEERS: dict[str, Peer] = {
+    "saliency": Peer("captum", _captum("Saliency", abs=False)),
+    "input_x_gradient": Peer("captum", _captum("InputXGradient")),
+    "integrated_gradients": Peer("captum", _captum("IntegratedGradients", n_steps=_STEPS), {"steps": _STEPS}),
+    "smoothgrad": Peer("captum", _noise_tunnel, {"samples": _SAMPLES}, "none"),
+    "gradient_shap": Peer(
+        "captum",
+        _captum("GradientShap", baselines=_background, n_samples=_SAMPLES),
+        {"samples": _SAMPLES, "background": background},
+        "none",
+    ),
+    "guided_backprop": Peer("captum", _captum("GuidedBackprop")),
+    "deconvnet": Peer("captum", _captum("Deconvolution")),
+    "guided_gradcam": Peer("captum", _captum("GuidedGradCam", lambda net: net.layer4), _CAM),
+    "deeplift": Peer("captum", _captum("DeepLift"), net="plain"),
+    "lrp": Peer("captum", _captum("LRP"), {"composite": "epsilon", "epsilon": 1e-9}, net="plain"),
+    "gradcam": Peer("grad-cam", _grad_cam("GradCAM"), _CAM, "scaled"),
+    "gradcam++": Peer("grad-cam", _grad_cam("GradCAMPlusPlus"), _CAM, "scaled"),
+    "xgradcam": Peer("grad-cam", _grad_cam("XGradCAM"), _CAM | {"relu": True}, "scaled"),
+    "hirescam": Peer("grad-cam", _grad_cam("HiResCAM"), _CAM | {"relu": True}, "scaled"),
+    "layercam": Peer("grad-cam", _grad_cam("LayerCAM"), _CAM, "scaled"),
+    "eigencam": Peer("grad-cam", _grad_cam("EigenCAM"), _CAM | {"relu": True}, "scaled"),
+    "eigengradcam": Peer("grad-cam", _grad_cam("EigenGradCAM"), _CAM | {"relu": True}, "scaled"),
+    "scorecam": Peer("grad-cam", _grad_cam("ScoreCAM"), _CAM, "none", batch=1),
+    "ablationcam": Peer("grad-cam", _grad_cam("AblationCAM"), _CAM, "none", batch=1),
+    "occlusion": Peer(
+        "captum", _captum("Occlusion", sliding_window_shapes=(3, 56, 56), strides=(3, 28, 28)), _WINDOW, batch=2
+    ),
+    "feature_ablation": Peer("captum", _captum("FeatureAblation", feature_mask=_mask), _PLAYERS, batch=2),
+    "feature_permutation": Peer(
+        "captum", _captum("FeaturePermutation", feature_mask=_mask), _PLAYERS | {"samples": 1}, "none", batch=4
+    ),
+    "shapley_sampling": Peer(
+        "captum",
+        _captum("ShapleyValueSampling", feature_mask=_mask, n_samples=4),
+        _PLAYERS | {"samples": 4},
+        "none",
+        batch=1,
+    ),
+    "kernelshap": Peer(
+        "captum",
+        _captum("KernelShap", feature_mask=_mask, n_samples=_PERTURBED),
+        _PLAYERS | {"samples": _PERTURBED},
+        "none",
+        batch=1,
+    ),
+    "lime": Peer("lime", _lime, _PLAYERS | {"samples": _PERTURBED}, "none", batch=1),
+    "lime_package": Peer("lime", _lime, _PLAYERS | {"samples": _PERTURBED}, "none", batch=1),
+    "guided_integrated_gradients": Peer(
+        "saliency", _saliency_package("GuidedIG", x_steps=_STEPS), {"steps": _STEPS}, "none", batch=2
+    ),
+    "blur_integrated_gradients": Peer(
+        "saliency", _saliency_package("BlurIG", steps=_STEPS), {"steps": _STEPS}, "none", batch=2
+    ),
+    "xrai": Peer("saliency", _saliency_package("XRAI"), {}, "none", batch=1),
+    "layer_activation": Peer("captum", _layer("LayerActivation"), _ON_LAYER),
+    "layer_gradient_x_activation": Peer("captum", _layer("LayerGradientXActivation"), _ON_LAYER),
+    "layer_integrated_gradients": Peer(
+        "captum", _layer("LayerIntegratedGradients", n_steps=_STEPS), _ON_LAYER | {"steps": _STEPS}
+    ),
+    "layer_conductance": Peer(
+        "captum", _layer("LayerConductance", n_steps=_STEPS), _ON_LAYER | {"steps": _STEPS}, "none"
+    ),
+    "internal_influence": Peer("captum", _layer("InternalInfluence", n_steps=_STEPS), _ON_LAYER | {"steps": _STEPS}),
+    "neuron_gradient": Peer("captum", _layer("NeuronGradient", (3, 2, 2)), _ON_NEURON),
+    "neuron_integrated_gradients": Peer(
+        "captum", _layer("NeuronIntegratedGradients", (3, 2, 2), n_steps=_STEPS), _ON_NEURON | {"steps": _STEPS}
+    ),
+    "neuron_conductance": Peer(
+        "captum", _layer("NeuronConductance", (3, 2, 2), n_steps=_STEPS), _ON_NEURON | {"steps": _STEPS}
+    ),
+    "neuron_guided_backprop": Peer("captum", _layer("NeuronGuidedBackprop", (3, 2, 2)), _ON_NEURON),
+}
