@@ -22,13 +22,14 @@ pytest = TWINLENS_REQUIRE_BOTH=1 OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install peers demo test lint bench ide doctor test-gpu-pins wheel-check clean
+.PHONY: help install peers demo test lint bench parity ide doctor test-gpu-pins wheel-check clean
 
 help:
 	@echo "make demo           the three tasks on both frameworks, compared in one report"
 	@echo "make test           the test suite (ARGS='tests/methods -k lime' for a part, WORKERS=4 for more processes)"
 	@echo "make doctor         what is installed, what is missing, how to get it"
 	@echo "make bench          side by side with hand-written loops and other libraries, ratios printed"
+	@echo "make parity         docs/parity.md: every method on both frameworks, and beside the other libraries"
 	@echo "make lint           ruff, mypy and the order of the layers"
 	@echo "make ide            typings/, which editors need to find the packages"
 	@echo "make peers          captum and grad-cam, for the tests that compare with them"
@@ -74,8 +75,12 @@ test: $(INSTALLED)
 doctor: $(INSTALLED)
 	@$(BIN)/twinlens doctor
 
-bench: $(INSTALLED)
+bench: $(INSTALLED) $(PEERS)
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS) || exit 1; done
+
+# Every method on both frameworks and beside the other libraries, as a table.
+parity: $(INSTALLED) $(PEERS)
+	$(BIN)/python benchmarks/parity_table.py $(ARGS)
 
 # mypy and import-linter see the packages through the links, as editors do.
 lint: $(LINTERS) ide

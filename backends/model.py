@@ -348,11 +348,8 @@ class Model:
             raise InputError(f"precision={precision!r} is not known.", 'Pass "bfloat16", or leave it out.')
         if self.dtype != "float32":
             raise InputError(f"The network computes in {self.dtype}.", "Leave precision out.")
-        with self.backend.frozen(self.net), self.backend.no_grad():
-            example = self.tensor(x[:1])
-            native = example if self.preprocess is None else self.preprocess(example)
-            quick = copy.copy(self)
-            quick.net = self.backend.streamlined(self.net, native, precision)
+        quick = copy.copy(self.streamlined(x, _WORTH_PREPARING))
+        quick.net = self.backend.streamlined(quick.net, self.tensor(x[:1]), precision)
         return quick
 
     # -- inputs ------------------------------------------------------------------------------------------------

@@ -223,7 +223,7 @@ class Backend(ABC):
         """A copy of a network in evaluation mode that computes the same in less time, for inputs like `x`.
 
         None where the framework knows no faster way. The caller compares the scores of both. With
-        ``precision="bfloat16"`` the copy computes roughly; `DeviceError` where that is not to be had.
+        ``precision="bfloat16"`` it is the network itself, computing roughly; `DeviceError` where that is not to be had.
         """
 
     # -- autograd ----------------------------------------------------------------------------------------------

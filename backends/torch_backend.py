@@ -194,8 +194,7 @@ class TorchBackend(Backend):
     def streamlined(self, net: Net, x: Tensor, precision: str | None = None) -> Net | None:
         from .torch_folding import rough, streamlined
 
-        quick = streamlined(net, x)
-        return quick if precision is None else rough(quick or net, self.tensor_device(x), precision)
+        return streamlined(net, x) if precision is None else rough(net, self.tensor_device(x), precision)
 
     # -- autograd ----------------------------------------------------------------------------------------------
 

@@ -1,13 +1,14 @@
 """A copy of a torch network that computes the same in less time: batch norms folded away, channels last.
 
-In evaluation mode a batch norm is a factor and a shift per channel. Where it receives exactly what a convolution
-returned, both go into the convolution's weights. The network's own ``forward`` stays as it is, whatever it does between
-its layers: which layers follow one another is seen in a run, and not read from a traced graph.
+In evaluation mode a batch norm is a factor and a shift per channel. Where it, and nothing else, receives exactly what a
+convolution returned, both go into the convolution's weights. The network's own ``forward`` stays as it is, whatever it
+does between its layers: which layers follow one another is seen in a run, and not read from a traced graph.
 """
 
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,10 +25,12 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 def streamlined(net: Net, x: Tensor) -> Net | None:
     """A faster copy of a network in evaluation mode, for inputs like `x`; None when there is nothing to gain.
 
-    The caller has to make sure that both give the same scores: a network whose convolution feeds a batch norm and
-    something else as well looks like one whose batch norm can be folded.
+    The caller has to make sure that both give the same scores: a network may look into its layers, and what its forward
+    would do with other inputs than `x` is not seen.
     """
     if not isinstance(net, nn.Module) or any(_is_watched(module) for module in net.modules()):
+        return None
+    if torch.is_inference_mode_enabled():
         return None
     convolutions = [module for module in net.modules() if type(module) in _CONVOLUTIONS]
     if not convolutions:
@@ -42,7 +45,7 @@ def streamlined(net: Net, x: Tensor) -> Net | None:
         _fold(quick.get_submodule(names[convolution]), norm)
         parent, _, child = names[norm].rpartition(".")
         setattr(quick.get_submodule(parent), child, nn.Identity())
-    if next(quick.parameters()).device.type == "cpu":
+    if next(quick.parameters()).device.type == "cpu" and not any(type(each) is nn.Conv3d for each in convolutions):
         quick.to(memory_format=torch.channels_last)
     return quick.eval().requires_grad_(False)
 
@@ -59,12 +62,12 @@ def _is_watched(module: nn.Module) -> bool:
 
 
 def _neighbours(net: nn.Module, x: Tensor) -> Iterator[tuple[nn.Module, nn.Module]]:
-    """Convolutions and the batch norms that receive their unchanged output, each used once in a run."""
-    outputs: list[tuple[nn.Module, Tensor, int]] = []
+    """Convolutions and the batch norms that alone receive their unchanged output, each used once in a run."""
+    outputs: list[tuple[nn.Module, Tensor, int, Any]] = []
     inputs: list[tuple[nn.Module, Tensor, int]] = []
 
     def leaves(module: nn.Module, _inputs: Any, output: Any) -> None:
-        outputs.append((module, output, output._version))
+        outputs.append((module, output, output._version, output.grad_fn))
 
     def enters(module: nn.Module, arguments: Any) -> None:
         if arguments:
@@ -75,19 +78,49 @@ def _neighbours(net: nn.Module, x: Tensor) -> Iterator[tuple[nn.Module, nn.Modul
         for module in net.modules():
             if type(module) in _CONVOLUTIONS:
                 handles.append(module.register_forward_hook(leaves))
-            elif type(module) in _NORMS and module.track_running_stats:
+            elif type(module) in _NORMS and module.running_mean is not None and module.running_var is not None:
                 handles.append(module.register_forward_pre_hook(enters))
-        with torch.no_grad():
-            net(x)
+        with torch.enable_grad():
+            readers = _readers(net(x.detach().clone().requires_grad_() * 1))
     finally:
         for handle in handles:
             handle.remove()
     for norm, tensor, version in inputs:
         # The version counts the operations in place: an activation may stand between, in the same tensor.
-        sources = [module for module, output, seen in outputs if output is tensor and seen == version]
-        once = [module for module, _, _ in outputs].count(sources[0]) if sources else 0
-        if once == 1 and [module for module, _, _ in inputs].count(norm) == 1:
+        sources = [
+            module
+            for module, output, seen, node in outputs
+            if output is tensor and seen == version and readers[node] == 1
+        ]
+        once = [module for module, *_ in outputs].count(sources[0]) if sources else 0
+        if once == 1 and [module for module, *_ in inputs].count(norm) == 1:
             yield sources[0], norm
+
+
+def _readers(scores: Any) -> Counter[Any]:
+    """How many operations on the way to the scores, and scores, are made of what each node of the graph computes."""
+    waiting = [t.grad_fn for t in _tensors(scores) if t.grad_fn is not None]
+    readers: Counter[Any] = Counter(waiting)
+    seen = set(waiting)
+    while waiting:
+        for node, _ in waiting.pop().next_functions:
+            if node is None:
+                continue
+            readers[node] += 1
+            if node not in seen:
+                seen.add(node)
+                waiting.append(node)
+    return readers
+
+
+def _tensors(output: Any) -> Iterator[Tensor]:
+    if isinstance(output, torch.Tensor):
+        yield output
+    elif isinstance(output, dict):
+        yield from _tensors(list(output.values()))
+    elif isinstance(output, (tuple, list)):
+        for value in output:
+            yield from _tensors(value)
 
 
 def _fold(convolution: Any, norm: Any) -> None:

@@ -114,9 +114,9 @@ class Budget:
         if self.max_evaluations is not None:
             yield (self.max_evaluations - self.evaluations) // max(1, cost), "max_evaluations"
         if self.max_seconds is not None:
-            elapsed = time.perf_counter() - self._start
-            rate = self.evaluations / elapsed
-            left = (self.max_seconds - elapsed) * rate / max(1, cost)
+            # The clock may not have moved yet: a tick is enough to divide by.
+            elapsed = max(time.perf_counter() - self._start, 1e-9)
+            left = (self.max_seconds - elapsed) * self.evaluations / elapsed / max(1, cost)
             yield max(_PILOT, minimum) if is_first else int(max(0, left)), "max_seconds"
 
     def _end(self, reason: Stopped | None, done: int, minimum: int, cost: int) -> None:

@@ -36,11 +36,21 @@ def standard_error(mean: Array, mean_square: Array, samples: int) -> ErrorEstima
     samples : int
         How many draws.
     """
-    axes = tuple(range(1, mean.ndim))
-    variance = np.maximum(mean_square - mean**2, 0) / max(1, samples - 1)
+    return spread(mean, np.maximum(mean_square - mean**2, 0) / (samples - 1 if samples > 1 else np.nan))
+
+
+def spread(values: Array, variance: Array) -> ErrorEstimate:
+    """L2 norm of the standard error of a map of estimates, beside the norm of the map.
+
+    Parameters
+    ----------
+    values, variance : ndarray (N, ...)
+        The estimates and their own variances; NaN where these are not known.
+    """
+    axes = tuple(range(1, values.ndim))
     return ErrorEstimate(
         "standard error",
-        np.sqrt(variance.sum(axis=axes)) if samples > 1 else np.full(len(mean), np.nan),
+        np.sqrt(variance.sum(axis=axes)),
         "L2 norm of the map's standard error; the scale is the L2 norm of the map. More samples make it smaller.",
-        np.sqrt((mean**2).sum(axis=axes)),
+        np.sqrt((values**2).sum(axis=axes)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -60,7 +60,7 @@ def gradients_at(
     model: Model,
     points: Points,
     which: Iterable[int],
-    count: int,
+    count: int | Sequence[int],
     sample_shape: tuple[int, ...],
     target: Target,
     of: Of,
@@ -75,8 +75,8 @@ def gradients_at(
         It is called in order, each part once, so it may draw random numbers.
     which : iterable of int
         The samples.
-    count : int
-        Points per sample.
+    count : int or sequence of int
+        Points per sample: as many for all, or one number for each of `which`.
     sample_shape : tuple of int
     target, of, batch_size
         As for `explain`; a list of targets has one per sample of the whole batch.
@@ -102,7 +102,7 @@ def values_at(
     model: Model,
     points: Points,
     which: Iterable[int],
-    count: int,
+    count: int | Sequence[int],
     sample_shape: tuple[int, ...],
     target: Target,
     of: Of,
@@ -126,23 +126,26 @@ def _batches(
     model: Model,
     points: Points,
     which: Iterable[int],
-    count: int,
+    count: int | Sequence[int],
     sample_shape: tuple[int, ...],
     batch_size: BatchSize,
 ) -> Iterator[tuple[Array, _Spans]]:
     samples = list(which)
-    total = len(samples) * count
+    counts = np.broadcast_to(np.asarray(count, dtype=np.int64), (len(samples),))
+    ends = np.cumsum(counts)
+    total = int(counts.sum())
     for part in chunks(total, chunk_size(model, sample_shape, total, batch_size)):
-        spans = [(samples[position], span) for position, span in _spans(part, count)]
+        spans = [(samples[position], span) for position, span in _spans(part, counts, ends)]
         made = [points(sample, span) for sample, span in spans]
         yield made[0] if len(made) == 1 else np.concatenate(made), spans
 
 
-def _spans(part: slice, count: int) -> Iterator[tuple[int, slice]]:
+def _spans(part: slice, counts: Array, ends: Array) -> Iterator[tuple[int, slice]]:
     position = part.start
     while position < part.stop:
-        sample, first = divmod(position, count)
-        length = min(count - first, part.stop - position)
+        sample = int(np.searchsorted(ends, position, side="right"))
+        first = position - int(ends[sample] - counts[sample])
+        length = min(int(counts[sample]) - first, part.stop - position)
         yield sample, slice(first, first + length)
         position += length
 

@@ -59,7 +59,7 @@ def explain(
     for name, value in merged.items():
         if value is inspect.Parameter.empty:
             raise MethodError(f"The method '{method}' needs the parameter '{name}'.", f"Pass {name}=...")
-    finite_weights(model, chosen.needs)
+    finite_weights(model)
     merged = {name: _recorded(model, value) for name, value in merged.items()}
     # A copy: what the caller does to the array afterwards must not change what was explained.
     x = model.check_input(x).copy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +65,12 @@ def players_of(x: Array, segments: Any = None, segment_options: Mapping[str, Any
     if segment_options is not None and not isinstance(segment_options, Mapping):
         raise MethodError(f"segment_options={segment_options!r} is not a mapping.", "Pass names and values.")
     if segments is not None and not isinstance(segments, str):
-        return [_own(labels, x.shape[1:]) for labels in _per_sample(np.asarray(segments), x)]
+        labels = np.asarray(segments)
+        if labels.dtype.kind == "U":
+            raise MethodError(
+                f"segments={segments!r} is not known.", f"Choose one of: {', '.join(get_args(Segmentation))}."
+            )
+        return [_own(each, x.shape[1:]) for each in _per_sample(labels, x)]
     if x.ndim == 4:
         kind: Segmentation = segments or "slic"  # type: ignore[assignment]
         cuts = [superpixels(picture, kind, **(segment_options or {})) for picture in x]

@@ -10,6 +10,9 @@ import numpy.typing as npt
 from ..errors import MethodError
 from .checks import positive_count
 
+# NumPy takes the eigenvalues of a matrix of steps × steps: too long and too large for more than these.
+_MANY = 200
+
 Rule: TypeAlias = Literal["gauss_legendre", "trapezoid", "midpoint", "left", "right"]
 
 
@@ -26,7 +29,7 @@ def quadrature(rule: Rule, steps: int) -> tuple[npt.NDArray[Any], npt.NDArray[An
     """
     steps = positive_count("steps", steps)
     if rule == "gauss_legendre":
-        points, weights = np.polynomial.legendre.leggauss(steps)
+        points, weights = _legendre(steps) if steps > _MANY else np.polynomial.legendre.leggauss(steps)
         return (points + 1) / 2, weights / 2
     even = np.full(steps, 1 / steps)
     if rule == "midpoint":
@@ -42,3 +45,16 @@ def quadrature(rule: Rule, steps: int) -> tuple[npt.NDArray[Any], npt.NDArray[An
         weights[[0, -1]] /= 2
         return np.linspace(0, 1, steps), weights
     raise MethodError(f"rule='{rule}' is not known.", f"Choose one of: {', '.join(get_args(Rule))}.")
+
+
+def _legendre(n: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Roots of the Legendre polynomial of degree n by Newton's method, and the weights of Gauss's rule."""
+    roots = -np.cos(np.pi * (np.arange(n) + 0.75) / (n + 0.5))
+    for _ in range(4):
+        before, here = np.ones(n), roots
+        for k in range(2, n + 1):
+            before, here = here, ((2 * k - 1) * roots * here - (k - 1) * before) / k
+        slope = n * (before - roots * here) / (1 - roots**2)
+        roots = roots - here / slope
+    weights = 2 / ((1 - roots**2) * slope**2)
+    return roots, weights / (weights.sum() / 2)

@@ -65,7 +65,7 @@ class Method:
     paper : str
         Title, year and arXiv number.
     needs : str
-        ``"gradient"`` or ``"scores"``: what the model must offer.
+        ``"gradient"``, ``"activations"`` of a layer, or only ``"scores"``: what the model must offer.
     error : str
         What the result's error estimate is.
     time, access, scope : str
@@ -76,7 +76,7 @@ class Method:
     name: str
     family: str
     paper: str
-    needs: Literal["gradient", "scores"]
+    needs: Literal["gradient", "activations", "scores"]
     error: str
     function: MethodFunction
     time: Literal["intrinsic", "post hoc"] = "post hoc"
@@ -108,7 +108,7 @@ def register(
     *,
     family: str,
     paper: str,
-    needs: Literal["gradient", "scores"],
+    needs: Literal["gradient", "activations", "scores"],
     error: str,
     access: Literal["model-specific", "model-agnostic"] = "model-specific",
     scope: Literal["local", "global"] = "local",

@@ -17,7 +17,7 @@ _LITTLE = {"steps": 2, "samples": 8, "max_evaluations": 8}
 def rehearse(setup: Setup) -> None:
     """Raise what the part's tasks would raise later: wrong layers, targets, parameters, weights or pictures."""
     part = setup.part
-    finite_weights(setup.network, needs="scores")
+    finite_weights(setup.network)
     if part.feature_maps is not None:
         check_feature_maps(setup.network, part.feature_maps, setup.images.shape[1:])
     if part.saliency is not None:

@@ -56,6 +56,29 @@ def small_net(backend: Backend, seed: int = 0, dtype: str = "float32", channels:
     return randomise(wrap(net, dtype=dtype), seed)
 
 
+def pooled_net(backend: Backend, seed: int = 0, dtype: str = "float32") -> Model:
+    """Two convolutions with batch norm and ReLU, global average pooling, one linear layer: what CAM asks for."""
+    nn, torch = _nn(backend)
+    convolution, norm, pool = (
+        (nn.Conv2d, nn.BatchNorm2d, nn.AdaptiveAvgPool2d)
+        if torch
+        else (nn.Conv2D, nn.BatchNorm2D, nn.AdaptiveAvgPool2D)
+    )
+    net = nn.Sequential(
+        convolution(3, 6, 3, padding=1),
+        norm(6),
+        nn.ReLU(),
+        nn.Identity(),
+        convolution(6, 8, 3, padding=1),
+        norm(8),
+        nn.ReLU(),
+        pool(1),
+        nn.Flatten(),
+        nn.Linear(8, CLASSES),
+    )
+    return randomise(wrap(net, dtype=dtype), seed)
+
+
 def linear_net(backend: Backend, weights: np.ndarray, bias: np.ndarray | None = None, dtype: str = "float64") -> Model:
     """``scores = weights @ x + bias`` with weights (classes, features), by the framework's own linear layer."""
     nn, _ = _nn(backend)

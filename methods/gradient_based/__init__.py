@@ -1,5 +1,25 @@
 """Methods that look at the gradient of a score with respect to the input."""
 
-from . import expected_gradients, integrated_gradients, saliency, smoothgrad
+from . import (
+    blur_integrated_gradients,
+    expected_gradients,
+    guided_integrated_gradients,
+    input_x_gradient,
+    integrated_gradients,
+    saliency,
+    smooth_taylor,
+    smoothgrad,
+    xrai,
+)
 
-__all__ = ["expected_gradients", "integrated_gradients", "saliency", "smoothgrad"]
+__all__ = [
+    "blur_integrated_gradients",
+    "expected_gradients",
+    "guided_integrated_gradients",
+    "input_x_gradient",
+    "integrated_gradients",
+    "saliency",
+    "smooth_taylor",
+    "smoothgrad",
+    "xrai",
+]

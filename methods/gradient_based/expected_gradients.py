@@ -10,13 +10,23 @@ from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
 from ...errors import InputError
+from ..budget import Budget
 from ..checks import positive_count, random_seed
 from ..estimates import completeness
-from ..explanation import Array
 from ..evaluation import gradients_at, score
+from ..explanation import Array, ErrorEstimate
+from ..precision import precision_error, working_model
 from ..registry import Attribution, register
+from .moments import Moments
 
 
+@register(
+    "gradient_shap",
+    family="gradients",
+    paper="A Unified Approach to Interpreting Model Predictions (Lundberg and Lee, 2017, arXiv:1705.07874)",
+    needs="gradient",
+    error="completeness residual: sum of the attributions minus (score of x - mean score of the background)",
+)
 @register(
     "expected_gradients",
     family="gradients",
@@ -34,12 +44,21 @@ def expected_gradients(
     samples: int = 100,
     of: Of = "logit",
     seed: int = 0,
+    tolerance: float | None = None,
+    max_evaluations: int | None = None,
+    max_seconds: float | None = None,
+    precision: str | None = None,
     batch_size: BatchSize = "auto",
 ) -> Attribution:
     """``E[(x - x') · d score(x' + α (x - x')) / d x]`` over background rows x' and α uniform in [0, 1].
 
-    An estimate of SHAP values for differentiable models of either framework. The draws are stratified: every
-    background row is used equally often, and each of `samples` equal intervals of α holds one draw.
+    An estimate of SHAP values for differentiable models of either framework; ``"gradient_shap"`` is another name of it.
+    The draws are stratified: in each round every background row is used equally often, and each of as many equal
+    intervals of α as there are draws holds one of them.
+
+    The residual is one number, in which the errors of single values cancel. ``extras["relative_standard_error"]`` is
+    the standard error of the map as a share of the map's norm, too large rather than too small because it leaves the
+    strata out of account.
 
     Parameters
     ----------
@@ -49,9 +68,63 @@ def expected_gradients(
         Draws per sample.
     of : {"logit", "probability", "log_probability", "loss"}
     seed : int
+    tolerance : float, optional
+        What both the relative residual and ``extras["relative_standard_error"]`` are to reach; `samples` is then only
+        the first round.
+    max_evaluations : int, optional
+        Gradients that may be taken in all.
+    max_seconds : float, optional
+        After how many seconds no round begins.
+    precision : {"bfloat16"}, optional
+        Takes the gradients in less precision; ``extras["precision_error"]`` tells how far each input's own gradient is
+        then off, as a share of it.
     batch_size : int or "auto"
     """
     samples, seed = positive_count("samples", samples), random_seed(seed)
+    rows = _background(model, x, background)
+    budget = Budget(len(x), tolerance, max_evaluations, max_seconds)
+    scored = score(model, x, target, of, batch_size)
+    promised = scored.explained - _background_score(model, rows, scored.resolved, len(x), of, batch_size)
+    quick = working_model(model, x, samples * len(x), precision)
+    generators = [np.random.default_rng([seed, i]) for i in range(len(x))]
+    plans: dict[int, tuple[Array, Array]] = {}
+    differences: dict[tuple[int, int], Array] = {}
+    moments = Moments(x.shape)
+
+    def points(sample: int, part: slice) -> Array:
+        alphas, chosen = plans[sample]
+        alpha = alphas[part].astype(x.dtype).reshape((-1,) + (1,) * (x.ndim - 1))
+        start = rows[chosen[part]]
+        differences[sample, part.start] = x[sample] - start
+        start += alpha * differences[sample, part.start]
+        return start
+
+    for count in budget.rounds(samples):
+        plans.update({int(i): _stratified(generators[i], count, len(rows)) for i in budget.active})
+        for sample, part, gradients in gradients_at(
+            quick, points, budget.active, count, x.shape[1:], scored.resolved, of, batch_size
+        ):
+            moments.add(sample, differences.pop((sample, part.start)) * gradients)
+        residual, certainty = completeness(moments.mean, promised), moments.mean_error()
+        budget.report(np.maximum(_relative(residual), _relative(certainty)))
+    extras = precision_error(model, quick, x, scored, of, batch_size, precision)
+    return Attribution(
+        moments.mean.astype(x.dtype),
+        scored.scores,
+        scored.target,
+        residual,
+        extras | {"relative_standard_error": _relative(certainty)},
+        budget,
+    )
+
+
+def _relative(error: ErrorEstimate) -> Array:
+    relative = error.relative
+    assert relative is not None
+    return relative
+
+
+def _background(model: Model, x: Array, background: Any) -> Array:
     try:
         rows = model.check_input(background)
     except InputError as error:
@@ -60,29 +133,7 @@ def expected_gradients(
         raise InputError(
             f"The background's samples have shape {rows.shape[1:]}, the input's {x.shape[1:]}.", "Make them alike."
         )
-    scored = score(model, x, target, of, batch_size)
-    plans = [_stratified(np.random.default_rng([seed, i]), samples, len(rows)) for i in range(len(x))]
-
-    def points(sample: int, part: slice) -> Array:
-        alphas, chosen = plans[sample]
-        alpha = alphas[part].astype(x.dtype).reshape((-1,) + (1,) * (x.ndim - 1))
-        start = rows[chosen[part]]
-        return start + alpha * (x[sample] - start)
-
-    values = np.zeros(x.shape)
-    for sample, part, gradients in gradients_at(
-        model, points, range(len(x)), samples, x.shape[1:], scored.resolved, of, batch_size
-    ):
-        differences = x[sample] - rows[plans[sample][1][part]]
-        values[sample] += np.einsum("n...,n...->...", differences, gradients, dtype=np.float64) / samples
-    return Attribution(
-        values.astype(x.dtype),
-        scored.scores,
-        scored.target,
-        completeness(
-            values, scored.explained - _background_score(model, rows, scored.resolved, len(x), of, batch_size)
-        ),
-    )
+    return rows
 
 
 def _stratified(rng: np.random.Generator, samples: int, rows: int) -> tuple[Array, Array]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
-from ..checks import baseline_like
+from ..baselines import Baseline, baselines
+from ..budget import Budget
+from ..checks import random_seed
 from ..estimates import completeness
-from ..explanation import Array
 from ..evaluation import gradients_at, score
+from ..explanation import Array
+from ..precision import precision_error, working_model
 from ..quadrature import Rule, quadrature
 from ..registry import Attribution, register
+from .refining import refined
 
 
 @register(
@@ -30,10 +33,15 @@ def integrated_gradients(
     target: Target,
     *,
     steps: int = 50,
-    baseline: Any = 0.0,
+    baseline: Baseline = 0.0,
     rule: Rule = "gauss_legendre",
     of: Of = "logit",
     multiply_by_input: bool = True,
+    seed: int = 0,
+    tolerance: float | None = None,
+    max_evaluations: int | None = None,
+    max_seconds: float | None = None,
+    precision: str | None = None,
     batch_size: BatchSize = "auto",
 ) -> Attribution:
     """``(x - baseline) · ∫₀¹ d score(baseline + α (x - baseline)) / d x  dα``.
@@ -42,37 +50,67 @@ def integrated_gradients(
     ----------
     steps : int
         Points on the path.
-    baseline : number or array
-        Where the path starts: one number, one sample, or one per sample. 0 is black.
+    baseline : number, array, {"blur", "mean", "noise"}, or list of these
+        Where the path starts: one number, one sample, or one per sample; 0 is black. Or the picture without detail, its
+        mean colour, or uniform noise. A list asks for the mean over several.
     rule : {"gauss_legendre", "trapezoid", "midpoint", "left", "right"}
         How the integral is approximated.
     of : {"logit", "probability", "log_probability", "loss"}
     multiply_by_input : bool
         False leaves out the factor ``x - baseline``, as the course's code does: a mean gradient in the units of the
         gradient, without completeness.
+    seed : int
+        Of the noise baseline.
+    tolerance : float, optional
+        Relative completeness residual to reach: inputs that miss it are integrated again with twice as many steps;
+        `steps` is then only the first round.
+    max_evaluations : int, optional
+        Gradients that may be taken in all.
+    max_seconds : float, optional
+        After how many seconds no round begins.
+    precision : {"bfloat16"}, optional
+        Takes the gradients in less precision; ``extras["precision_error"]`` tells how far each input's own gradient is
+        then off, as a share of it.
     batch_size : int or "auto"
     """
-    alphas, weights = quadrature(rule, steps)
-    start = baseline_like(baseline, x)
-    difference = x - start
+    quadrature(rule, steps)
+    starts = baselines(baseline, x, random_seed(seed))
+    budget = Budget(len(x), tolerance, max_evaluations, max_seconds)
     scored = score(model, x, target, of, batch_size)
+    quick = working_model(model, x, steps * len(x) * len(starts), precision)
+    means = np.zeros(x.shape)
 
-    def path(sample: int, part: slice) -> Array:
-        shape = (-1,) + (1,) * (x.ndim - 1)
-        return start[sample] + alphas[part].astype(x.dtype).reshape(shape) * difference[sample]
+    def mean_gradients(start: Array, count: int, which: npt.NDArray[np.int64]) -> Array:
+        alphas, weights = (numbers.astype(x.dtype) for numbers in quadrature(rule, count))
 
-    mean = np.zeros(x.shape)
-    for sample, part, gradients in gradients_at(
-        model, path, range(len(x)), len(alphas), x.shape[1:], scored.resolved, of, batch_size
-    ):
-        mean[sample] += np.tensordot(weights[part], gradients.astype(np.float64), axes=1)
+        def path(sample: int, part: slice) -> Array:
+            points: Array = alphas[part].reshape((-1,) + (1,) * (x.ndim - 1)) * (x[sample] - start[sample])
+            points += start[sample]
+            return points
+
+        found = np.zeros(x.shape)
+        for sample, part, gradients in gradients_at(
+            quick, path, which, count, x.shape[1:], scored.resolved, of, batch_size
+        ):
+            found[sample] += np.tensordot(weights[part], gradients, axes=1)
+        return found[which]
+
+    def integral(count: int, which: npt.NDArray[np.int64]) -> Array:
+        products = np.zeros((len(which), *x.shape[1:]))
+        means[which] = 0
+        for start in starts:
+            found = mean_gradients(start, count, which) / len(starts)
+            means[which] += found
+            products += (x[which] - start[which]) * found
+        return products
+
+    promised = scored.explained - np.mean(
+        [score(model, start, scored.resolved, of, batch_size).explained for start in starts], axis=0
+    )
+    values = refined(integral, budget, steps, promised, len(starts), minimum=2 if rule == "trapezoid" else 1)
+    extras = precision_error(model, quick, x, scored, of, batch_size, precision)
     if not multiply_by_input:
-        return Attribution(mean.astype(x.dtype), scored.scores, scored.target)
-    values = difference * mean
-    at_baseline = score(model, start, scored.resolved, of, batch_size).explained
+        return Attribution(means.astype(x.dtype), scored.scores, scored.target, extras=extras, budget=budget)
     return Attribution(
-        values.astype(x.dtype),
-        scored.scores,
-        scored.target,
-        completeness(values, scored.explained - at_baseline),
+        values.astype(x.dtype), scored.scores, scored.target, completeness(values, promised), extras, budget
     )

@@ -1,8 +1,9 @@
-"""SmoothGrad: the mean gradient over noisy copies of the input."""
+"""SmoothGrad and its kin: what the gradients at noisy copies of the input have in common, or do not."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -10,11 +11,23 @@ from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
 from ...errors import MethodError
-from ..checks import non_negative, positive_count, random_seed
-from ..estimates import standard_error
-from ..explanation import Array
+from ..budget import Budget
+from ..checks import positive_count
 from ..evaluation import gradients_at, score
+from ..explanation import Array
+from ..precision import precision_error, working_model
 from ..registry import Attribution, register
+from .moments import Moments
+from .noise import Noise
+
+Aggregate: TypeAlias = Literal["mean", "absolute", "squared", "variance"]
+
+_DRAWN: dict[str, Callable[[Array], Array]] = {
+    "mean": lambda gradients: gradients,
+    "absolute": np.abs,
+    "squared": lambda gradients: np.square(gradients, dtype=np.float64),
+    "variance": lambda gradients: gradients,
+}
 
 
 @register(
@@ -22,7 +35,7 @@ from ..registry import Attribution, register
     family="gradients",
     paper="SmoothGrad: removing noise by adding noise (Smilkov et al., 2017, arXiv:1706.03825)",
     needs="gradient",
-    error="relative standard error of the mean over the noisy copies",
+    error="relative standard error of the mean (or variance) over the noisy copies",
 )
 def smoothgrad(
     model: Model,
@@ -32,8 +45,12 @@ def smoothgrad(
     samples: int = 50,
     sigma: float = 0.15,
     of: Of = "logit",
-    aggregate: Literal["mean", "absolute"] = "mean",
+    aggregate: Aggregate = "mean",
     seed: int = 0,
+    tolerance: float | None = None,
+    max_evaluations: int | None = None,
+    max_seconds: float | None = None,
+    precision: str | None = None,
     batch_size: BatchSize = "auto",
 ) -> Attribution:
     """Mean of the gradients at ``x + noise``, noise ~ N(0, (sigma (max x - min x))²).
@@ -48,32 +65,44 @@ def smoothgrad(
     sigma : float
         Standard deviation of the noise as a share of the sample's range (the paper: 0.1 to 0.2).
     of : {"logit", "probability", "log_probability", "loss"}
-    aggregate : {"mean", "absolute"}
-        Mean of the signed gradients (the paper), or of their absolute values (the course).
+    aggregate : {"mean", "absolute", "squared", "variance"}
+        Mean of the signed gradients (the paper), of their absolute values (the course), of their squares (SmoothGrad²,
+        arXiv:1806.10758), or their variance without bias, divided by `samples` - 1 (VarGrad, arXiv:1810.03292).
     seed : int
+    tolerance : float, optional
+        Relative standard error to reach; `samples` is then only the first round.
+    max_evaluations : int, optional
+        Gradients that may be taken in all.
+    max_seconds : float, optional
+        After how many seconds no round begins.
+    precision : {"bfloat16"}, optional
+        Takes the gradients in less precision; ``extras["precision_error"]`` tells how far each input's own gradient is
+        then off, as a share of it.
     batch_size : int or "auto"
     """
-    samples, sigma, seed = positive_count("samples", samples), non_negative("sigma", sigma), random_seed(seed)
-    if aggregate not in ("mean", "absolute"):
-        raise MethodError(f"aggregate='{aggregate}' is not known.", "Choose mean or absolute.")
+    if aggregate not in _DRAWN:
+        raise MethodError(f"aggregate={aggregate!r} is not known.", f"Choose one of: {', '.join(_DRAWN)}.")
+    samples, noise = positive_count("samples", samples), Noise(x, sigma, seed)
+    spreads = aggregate == "variance"
+    if spreads and samples < 2:
+        raise MethodError(f"samples={samples} has no variance.", "Pass samples=2 or more.")
+    budget = Budget(len(x), tolerance, max_evaluations, max_seconds)
     scored = score(model, x, target, of, batch_size)
-    axes = tuple(range(1, x.ndim))
-    deviation = sigma * (x.max(axis=axes) - x.min(axis=axes))
-    generators = [np.random.default_rng([seed, i]) for i in range(len(x))]
+    quick = working_model(model, x, samples * len(x), precision)
+    moments = Moments(x.shape, powers=4 if spreads else 2)
+    error = moments.variance_error if spreads else moments.mean_error
 
     def noisy(sample: int, part: slice) -> Array:
-        shape = (part.stop - part.start, *x.shape[1:])
-        noise = generators[sample].standard_normal(shape, dtype=np.float32).astype(x.dtype)
-        return x[sample] + deviation[sample] * noise
+        copies = noise.draw(sample, part)
+        copies += x[sample]
+        return copies
 
-    total, squares = np.zeros(x.shape), np.zeros(x.shape)
-    for sample, _, gradients in gradients_at(
-        model, noisy, range(len(x)), samples, x.shape[1:], scored.resolved, of, batch_size
-    ):
-        drawn = np.abs(gradients) if aggregate == "absolute" else gradients
-        total[sample] += drawn.sum(axis=0, dtype=np.float64)
-        squares[sample] += np.einsum("n...,n...->...", drawn, drawn, dtype=np.float64)
-    mean = total / samples
-    return Attribution(
-        mean.astype(x.dtype), scored.scores, scored.target, standard_error(mean, squares / samples, samples)
-    )
+    for count in budget.rounds(samples, minimum=2 if spreads else 1):
+        for sample, _, gradients in gradients_at(
+            quick, noisy, budget.active, count, x.shape[1:], scored.resolved, of, batch_size
+        ):
+            moments.add(sample, _DRAWN[aggregate](gradients))
+        budget.report(error().relative)
+    values = moments.variance if spreads else moments.mean
+    extras = precision_error(model, quick, x, scored, of, batch_size, precision)
+    return Attribution(values.astype(x.dtype), scored.scores, scored.target, error(), extras, budget)

@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Target
-from ...errors import LayerError, MethodError
-from ..checks import finite_gradient, finite_scores, non_negative, pictures, positive_count
+from ...backends.protocol import Tensor
+from ...errors import LayerError
+from ..checks import pictures
 from ..explanation import Array
 from ..registry import Attribution, register
+from .ascent import Ascent, last_rise
+from .units import no_target
 
 
 @register(
@@ -19,7 +23,7 @@ from ..registry import Attribution, register
     family="layers",
     paper="Visualizing Higher-Layer Features of a Deep Network (Erhan et al., 2009)",
     needs="gradient",
-    error="none: extras['activation'] is the filter's summed activation before, at every step and at the end",
+    error="rise in the last tenth of the steps, beside the whole rise: whether the ascent has arrived",
     scope="global",
 )
 def filter_visualisation(
@@ -31,10 +35,20 @@ def filter_visualisation(
     filter: int = 0,
     steps: int = 100,
     learning_rate: float = 0.1,
+    l2: float = 0.0,
+    total_variation: float = 0.0,
+    baseline: Any = 0.5,
+    blur: float = 0.0,
+    blur_every: int = 4,
+    jitter: int = 0,
+    seed: int = 0,
+    batch_size: BatchSize = "auto",
 ) -> Attribution:
     """Gradient ascent on the pictures, by Adam, that raises the summed activation of one filter.
 
     The values are the pictures reached, not attributions; nothing keeps them within 0 to 1. There is no target.
+    ``extras["activation"]`` is the filter's summed activation before, at every step and at the end, without penalties;
+    a step with jitter sees the shifted picture.
 
     Parameters
     ----------
@@ -45,49 +59,34 @@ def filter_visualisation(
     steps : int
     learning_rate : float
         Step of Adam, in the units of the pictures.
+    l2 : float
+        Weight of the penalty ``‖picture - baseline‖²``.
+    total_variation : float
+        Weight of the penalty on squared differences of neighbouring pixels.
+    baseline : number or array
+        What the L2 penalty pulls towards; 0.5 is grey.
+    blur : float
+        Standard deviation, in pixels, of a Gaussian blur now and then (Yosinski et al., 2015, arXiv:1506.06579).
+    blur_every : int
+        Steps from one blur to the next.
+    jitter : int
+        Each step sees the pictures shifted by up to so many pixels.
+    seed : int
+        Of the shifts.
+    batch_size : int or "auto"
     """
-    steps, learning_rate = positive_count("steps", steps), non_negative("learning_rate", learning_rate)
+    ascent = Ascent(steps, learning_rate, l2, total_variation, baseline, blur, blur_every, jitter, seed)
     pictures(x, "filter_visualisation")
-    if target is not None:
-        raise MethodError("filter_visualisation has no target.", "Leave target out; choose layer= and filter=.")
-    backend = model.backend
-    picture = x.astype(np.float64)
-    ascent = _Adam(learning_rate)
-    course = []
-    with backend.frozen(model.net):
-        for _ in range(steps):
-            leaf = backend.leaf(model.tensor(picture.astype(x.dtype)))
-            activation = _channel(model, model.activation(leaf, layer), layer, filter)
-            (gradient,) = backend.grad(backend.sum(activation), [leaf])
-            course.append(_per_picture(backend.numpy(activation)))
-            picture += ascent.step(finite_gradient(backend.numpy(gradient)))
-        reached = picture.astype(x.dtype)
-        with backend.no_grad():
-            last = _channel(model, model.activation(model.tensor(reached), layer), layer, filter)
-    course.append(_per_picture(backend.numpy(last)))
-    return Attribution(reached, model.forward(x), None, extras={"activation": np.stack(course, axis=1)})
+    no_target(target, "filter_visualisation", "layer= and filter=")
+
+    def raised(native: Tensor, _part: slice) -> Tensor:
+        return _channel(model, model.activation(native, layer), layer, filter)
+
+    reached, course = ascent.climb(model, x, raised, batch_size)
+    return Attribution(reached, model.forward(x, batch_size), None, last_rise(course), extras={"activation": course})
 
 
-class _Adam:
-    """Adam (Kingma & Ba, 2014, arXiv:1412.6980) with its usual constants, in float64."""
-
-    def __init__(self, learning_rate: float) -> None:
-        self.learning_rate = learning_rate
-        self.mean: Any = 0.0
-        self.square: Any = 0.0
-        self.count = 0
-
-    def step(self, gradient: Array) -> Array:
-        gradient = gradient.astype(np.float64)
-        self.count += 1
-        self.mean = 0.9 * self.mean + 0.1 * gradient
-        self.square = 0.999 * self.square + 0.001 * gradient**2
-        mean, square = self.mean / (1 - 0.9**self.count), self.square / (1 - 0.999**self.count)
-        step: Array = self.learning_rate * mean / (np.sqrt(square) + 1e-8)
-        return step
-
-
-def _channel(model: Model, activation: Any, layer: str, channel: int) -> Any:
+def _channel(model: Model, activation: Tensor, layer: str, channel: int) -> Tensor:
     shape = model.backend.shape(activation)
     if len(shape) < 2:
         raise LayerError(f"Layer '{layer}' returns shape {shape}, without filters.", "Choose a convolution.")
@@ -96,8 +95,3 @@ def _channel(model: Model, activation: Any, layer: str, channel: int) -> Any:
             f"Filter {channel!r} does not exist: layer '{layer}' has {shape[1]}.", f"Choose 0 to {shape[1] - 1}."
         )
     return activation[:, int(channel)]
-
-
-def _per_picture(activation: Array) -> Array:
-    summed: Array = activation.reshape(len(activation), -1).sum(axis=1, dtype=np.float64)
-    return finite_scores(summed, "activations")

@@ -1,5 +1,27 @@
 """Methods that change the input and watch the scores: the network is a black box."""
 
-from . import lime_package, partition_shap
+from . import (
+    exact_shapley,
+    feature_ablation,
+    feature_permutation,
+    kernelshap,
+    lime,
+    lime_package,
+    occlusion,
+    partition_shap,
+    rise,
+    shapley_sampling,
+)
 
-__all__ = ["lime_package", "partition_shap"]
+__all__ = [
+    "exact_shapley",
+    "feature_ablation",
+    "feature_permutation",
+    "kernelshap",
+    "lime",
+    "lime_package",
+    "occlusion",
+    "partition_shap",
+    "rise",
+    "shapley_sampling",
+]

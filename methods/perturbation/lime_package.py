@@ -19,14 +19,14 @@ from ..segments import Segmentation, superpixels
 
 
 @register(
-    "lime",
+    "lime_package",
     family="perturbation",
     paper="Why Should I Trust You? (Ribeiro et al., 2016, arXiv:1602.04938)",
     needs="scores",
     error="local R²: share of the variance of the probabilities that the linear model explains",
     access="model-agnostic",
 )
-def lime(
+def lime_package(
     model: Model,
     x: Array,
     target: Target,
@@ -61,13 +61,15 @@ def lime(
         raise MethodError("samples=1 is the picture itself, which no line can be fitted to.", "Pass samples=2 or more.")
     if hide_colour is not None:
         hide_colour = finite("hide_colour", hide_colour)
-    pictures(x, "lime")
+    pictures(x, "lime_package")
     if callable(target):
-        raise MethodError("lime explains a class's probability.", "Pass a class number or None as target.")
+        raise MethodError("lime_package explains a class's probability.", "Pass a class number or None as target.")
     if segment_options is not None and not isinstance(segment_options, Mapping):
         raise MethodError(f"segment_options={segment_options!r} is not a mapping.", "Pass names and values.")
     if x.shape[1] not in (1, 3):
-        raise MethodError(f"lime needs 1 or 3 channels, the pictures have {x.shape[1]}.", "Choose another method.")
+        raise MethodError(
+            f"lime_package needs 1 or 3 channels, the pictures have {x.shape[1]}.", "Choose another method."
+        )
     scores = finite_scores(model.forward(x, batch_size))
     classes = class_targets(target, len(x), scores)
     size = min(samples, chunk_size(model, x.shape[1:], samples, batch_size))

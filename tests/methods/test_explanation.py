@@ -90,7 +90,6 @@ def test_every_methods_result_survives(
 
 
 def test_the_superpixels_of_lime_survive(backend: Backend, tmp_path: Path) -> None:
-    pytest.importorskip("lime")
     found = tl.explain(
         small_net(backend), pictures(1), "lime", samples=10, segments="grid", segment_options={"cells": 3}
     )

@@ -68,7 +68,7 @@ def test_lime_is_the_packages_own_result_at_the_speed_of_whole_batches(backend: 
         random_seed=0,  # left out, it would be drawn and move the masks' random numbers on
     )
     np.random.set_state(state)  # noqa: NPY002
-    found = tl.explain(model, x, "lime", 2, samples=60, seed=9, segments="grid", segment_options={"cells": 4})
+    found = tl.explain(model, x, "lime_package", 2, samples=60, seed=9, segments="grid", segment_options={"cells": 4})
     for segment, weight in peer.local_exp[2]:
         np.testing.assert_allclose(found.values[0, 0][cut == segment], weight, rtol=1e-9)
     np.testing.assert_allclose(found.error.values[0], peer.score, rtol=1e-9)

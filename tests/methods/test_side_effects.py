@@ -13,20 +13,9 @@ import twinlens as tl
 from twinlens.backends import Backend, Model
 
 from ..nets import pictures, small_net
+from .calls import CALLS, PACKAGES, net_for
 
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track:UserWarning")
-
-GRID = {"segments": "grid", "segment_options": {"cells": 2}}
-CALLS: dict[str, dict[str, Any]] = {
-    "saliency": {},
-    "smoothgrad": {"samples": 3},
-    "integrated_gradients": {"steps": 3},
-    "expected_gradients": {"samples": 3, "background": pictures(2, seed=1)},
-    "lime": {"samples": 6, **GRID},
-    "partition_shap": {"max_evaluations": 6},
-    "filter_visualisation": {"layer": "4", "steps": 2},
-}
-PACKAGES = {"lime": "lime", "partition_shap": "shap"}
 
 
 @pytest.fixture(params=list(CALLS))
@@ -36,9 +25,9 @@ def method(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def lived_in(backend: Backend) -> Model:
+def lived_in(backend: Backend, method: str) -> Model:
     """A network in the middle of its training: mixed modes and flags, gradients and a hook of the user's."""
-    model = small_net(backend)
+    model = net_for(method, backend)
     net = model.net
     net.train()
     layers = backend.modules(net)
@@ -70,7 +59,7 @@ def snapshot(model: Model) -> dict[str, Any]:
 
 
 def test_the_network_comes_back_as_it_was(backend: Backend, method: str) -> None:
-    model = lived_in(backend)
+    model = lived_in(backend, method)
     before = snapshot(model)
     assert any(gradient for gradient in before["gradients"])
     tl.explain(model, pictures(2), method, **CALLS[method])
@@ -79,7 +68,7 @@ def test_the_network_comes_back_as_it_was(backend: Backend, method: str) -> None
 
 def test_the_network_comes_back_as_it_was_after_an_exception(backend: Backend, method: str) -> None:
     for failing_run in (1, 2):
-        model = lived_in(backend)
+        model = lived_in(backend, method)
         runs = 0
 
         def fail(_net: Any, _inputs: Any, failing_run: int = failing_run) -> None:
@@ -92,14 +81,10 @@ def test_the_network_comes_back_as_it_was_after_an_exception(backend: Backend, m
         before = snapshot(model)
         try:
             with pytest.raises(KeyError, match="the user's own error"):
-                tl.explain(model, pictures(2), method, **CALLS[method], **_single_chunks(method))
+                tl.explain(model, pictures(2), method, **CALLS[method], batch_size=1)
         finally:
             assert snapshot(model) == before
             handle.remove()
-
-
-def _single_chunks(method: str) -> dict[str, int]:
-    return {} if method == "filter_visualisation" else {"batch_size": 1}
 
 
 def draws(backend: Backend) -> list[bytes]:
@@ -125,13 +110,13 @@ def test_nobodys_random_numbers_move(backend: Backend, method: str) -> None:
             np.random.set_state(numpy_state)  # noqa: NPY002
             random.setstate(python_state)
 
-    model, x = small_net(backend), pictures(2)
+    model, x = net_for(method, backend), pictures(2)
     expected = drawn_after(lambda: None)
     assert drawn_after(lambda: tl.explain(model, x, method, **CALLS[method])) == expected
 
 
 def test_global_random_numbers_do_not_matter(backend: Backend, method: str) -> None:
-    model, x = small_net(backend), pictures(2)
+    model, x = net_for(method, backend), pictures(2)
     state = np.random.get_state()  # noqa: NPY002
     found = []
     for seed in (1, 2):
@@ -145,14 +130,14 @@ def test_the_input_is_not_changed(backend: Backend, method: str) -> None:
     x = pictures(2)
     x.flags.writeable = False
     native = backend.asarray(x)
-    expected = tl.explain(small_net(backend), x, method, **CALLS[method]).values
-    found = tl.explain(small_net(backend), native, method, **CALLS[method]).values
+    expected = tl.explain(net_for(method, backend), x, method, **CALLS[method]).values
+    found = tl.explain(net_for(method, backend), native, method, **CALLS[method]).values
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(backend.numpy(native), x)
 
 
 def test_training_mode_does_not_leak_into_the_result(backend: Backend, method: str) -> None:
-    model, x = small_net(backend), pictures(2)
+    model, x = net_for(method, backend), pictures(2)
     found = []
     for prepare in (model.net.train, model.net.eval):
         prepare()
@@ -178,7 +163,7 @@ def test_weights_that_are_not_finite_are_an_error_in_every_method(backend: Backe
     for name in ("0.weight", "0.bias", "1.bias", "1.running_mean", "1.running_var", "4.weight", "9.weight", "9.bias"):
         if method == "filter_visualisation" and name == "9.weight":
             continue  # the filter does not depend on it
-        model = small_net(backend)
+        model = net_for(method, backend)
         state = model.state()
         state[name].flat[0] = np.nan
         model.load_state(state)

@@ -1,4 +1,4 @@
-"""LIME: the regression of the paper's package, on every superpixel, reproducible, on both frameworks."""
+"""LIME by its paper's package: its regression, on every superpixel, reproducible, on both frameworks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def ridge_weights(
 @pytest.mark.parametrize("hide", [None, 0.0, 0.7])
 def test_it_is_a_weighted_ridge_regression(backend: Backend, hide: float | None) -> None:
     model, x = small_net(backend, dtype="float64"), pictures(2)
-    found = tl.explain(model, x, "lime", 1, samples=80, seed=3, hide_colour=hide, **GRID)
+    found = tl.explain(model, x, "lime_package", 1, samples=80, seed=3, hide_colour=hide, **GRID)
     for i in range(2):
         weights, intercept, fit = ridge_weights(model, x[i], grid(), 1, 80, 3, hide)
         np.testing.assert_allclose(found.values[i, 0], weights[grid()], rtol=1e-6, atol=1e-9)
@@ -61,7 +61,7 @@ def test_it_is_a_weighted_ridge_regression(backend: Backend, hide: float | None)
 def test_the_only_superpixel_that_counts_gets_the_largest_weight(backend: Backend, planted: int) -> None:
     # 15 is the last one, which never hides where superpixels are numbered from 1.
     model = segment_mean_net(backend, grid(), planted)
-    found = tl.explain(model, pictures(1) + 0.5, "lime", 1, samples=200, hide_colour=0.0, **GRID)
+    found = tl.explain(model, pictures(1) + 0.5, "lime_package", 1, samples=200, hide_colour=0.0, **GRID)
     weights = found.values[0, 0]
     assert (weights[grid() == planted] > 0.1).all()
     assert (np.abs(weights[grid() != planted]) < 0.02).all()
@@ -74,7 +74,7 @@ def test_slics_last_superpixel_is_hidden_too(backend: Backend) -> None:
     cut = superpixels(picture, "slic", **options)
     assert cut.max() == 3
     model = segment_mean_net(backend, cut, 3)
-    found = tl.explain(model, picture[None], "lime", 1, samples=60, hide_colour=0.0, segment_options=options)
+    found = tl.explain(model, picture[None], "lime_package", 1, samples=60, hide_colour=0.0, segment_options=options)
     assert (found.values[0, 0][cut == 3] > 0.1).all()
     assert (np.abs(found.values[0, 0][cut != 3]) < 0.02).all()
 
@@ -90,7 +90,7 @@ def test_slics_last_superpixel_is_hidden_too(backend: Backend) -> None:
 )
 def test_a_superpixel_has_one_weight(backend: Backend, kind: str, options: dict[str, object]) -> None:
     model, x = small_net(backend), pictures(2)
-    found = tl.explain(model, x, "lime", 0, samples=40, segments=kind, segment_options=options)
+    found = tl.explain(model, x, "lime_package", 0, samples=40, segments=kind, segment_options=options)
     assert found.values.shape == (2, 1, 8, 8)
     for values, cut, picture in zip(found.values[:, 0], found.extras["segments"], x, strict=True):
         np.testing.assert_array_equal(cut, superpixels(picture, kind, **options))
@@ -100,7 +100,9 @@ def test_a_superpixel_has_one_weight(backend: Backend, kind: str, options: dict[
 
 def test_a_nearly_linear_model_is_fitted_well(backend: Backend, rng: np.random.Generator) -> None:
     weights = np.stack([np.zeros(192), rng.normal(0, 0.02, 192)])
-    found = tl.explain(linear_net(backend, weights), pictures(1), "lime", 1, samples=300, hide_colour=0.0, **GRID)
+    found = tl.explain(
+        linear_net(backend, weights), pictures(1), "lime_package", 1, samples=300, hide_colour=0.0, **GRID
+    )
     assert found.error.values[0] > 0.95
     np.testing.assert_allclose(found.extras["local_prediction"], found_probability(found), atol=0.02)
 
@@ -114,7 +116,7 @@ def test_the_seed_decides_and_the_chunk_size_does_not(backend: Backend) -> None:
     model, x = small_net(backend, dtype="float64"), pictures(1)
 
     def values(**params: object) -> np.ndarray:
-        return tl.explain(model, x, "lime", 2, samples=50, **GRID, **params).values
+        return tl.explain(model, x, "lime_package", 2, samples=50, **GRID, **params).values
 
     np.testing.assert_array_equal(values(seed=1), values(seed=1))
     np.testing.assert_allclose(values(seed=1), values(seed=1, batch_size=7), rtol=1e-8, atol=1e-11)
@@ -123,7 +125,7 @@ def test_the_seed_decides_and_the_chunk_size_does_not(backend: Backend) -> None:
 
 def test_both_frameworks_agree(both: tuple[Backend, Backend]) -> None:
     torch, paddle = (
-        tl.explain(small_net(b, dtype="float64"), pictures(2), "lime", [0, 3], samples=50, **GRID) for b in both
+        tl.explain(small_net(b, dtype="float64"), pictures(2), "lime_package", [0, 3], samples=50, **GRID) for b in both
     )
     np.testing.assert_allclose(torch.values, paddle.values, rtol=1e-7, atol=1e-11)
     np.testing.assert_array_equal(torch.extras["segments"], paddle.extras["segments"])
@@ -131,22 +133,27 @@ def test_both_frameworks_agree(both: tuple[Backend, Backend]) -> None:
 
 def test_without_a_target_the_predicted_class_is_explained(backend: Backend) -> None:
     model, x = small_net(backend), pictures(2)
-    found = tl.explain(model, x, "lime", samples=20, **GRID)
+    found = tl.explain(model, x, "lime_package", samples=20, **GRID)
     np.testing.assert_array_equal(found.target, model.predict(x))
 
 
 def test_grey_pictures_are_explained_as_they_are(backend: Backend) -> None:
     model, x = small_net(backend, channels=1), pictures(2, shape=(1, 8, 8))
-    found = tl.explain(model, x, "lime", 0, samples=40, **GRID)
+    found = tl.explain(model, x, "lime_package", 0, samples=40, **GRID)
     expected = ridge_weights(model, x[1], grid(), 0, 40, 0, None)[0]
     np.testing.assert_allclose(found.values[1, 0], expected[grid()], rtol=1e-3, atol=1e-6)
-    assert tl.explain(model, x, "lime", 0, samples=10, segment_options={"n_segments": 9}).values.shape == (2, 1, 8, 8)
+    assert tl.explain(model, x, "lime_package", 0, samples=10, segment_options={"n_segments": 9}).values.shape == (
+        2,
+        1,
+        8,
+        8,
+    )
 
 
 def test_few_superpixels_are_all_weighed(backend: Backend) -> None:
     # The package selects features in another way when there are six or fewer.
     model, x = small_net(backend, dtype="float64"), pictures(1)
-    found = tl.explain(model, x, "lime", 1, samples=40, segments="grid", segment_options={"cells": 2})
+    found = tl.explain(model, x, "lime_package", 1, samples=40, segments="grid", segment_options={"cells": 2})
     expected = ridge_weights(model, x[0], grid(cells=2), 1, 40, 0, None)[0]
     np.testing.assert_allclose(found.values[0, 0], expected[grid(cells=2)], rtol=1e-6, atol=1e-9)
 
@@ -166,13 +173,13 @@ def test_few_superpixels_are_all_weighed(backend: Backend) -> None:
 )
 def test_parameters_that_do_not_fit_are_named(backend: Backend, params: dict[str, object], named: str) -> None:
     with pytest.raises(tl.errors.MethodError, match=named):
-        tl.explain(small_net(backend), pictures(1), "lime", 0, **({"samples": 10} | params))
+        tl.explain(small_net(backend), pictures(1), "lime_package", 0, **({"samples": 10} | params))
 
 
 def test_it_explains_class_probabilities_of_pictures_only(backend: Backend, rng: np.random.Generator) -> None:
     with pytest.raises(tl.errors.MethodError, match="class number"):
-        tl.explain(small_net(backend), pictures(1), "lime", lambda s: s[:, 0])
+        tl.explain(small_net(backend), pictures(1), "lime_package", lambda s: s[:, 0])
     with pytest.raises(tl.errors.MethodError, match="1 or 3 channels"):
-        tl.explain(small_net(backend, channels=2), pictures(1, shape=(2, 8, 8)), "lime", 0)
+        tl.explain(small_net(backend, channels=2), pictures(1, shape=(2, 8, 8)), "lime_package", 0)
     with pytest.raises(tl.errors.InputError, match="explains pictures"):
-        tl.explain(linear_net(backend, np.eye(4)), rng.random((2, 4)), "lime", 0)
+        tl.explain(linear_net(backend, np.eye(4)), rng.random((2, 4)), "lime_package", 0)

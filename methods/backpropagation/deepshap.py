@@ -1,0 +1,91 @@
+"""DeepSHAP: DeepLIFT's contributions averaged over a background of references."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...backends.chunks import BatchSize
+from ...backends.model import Model
+from ...backends.objective import Of, Target
+from ...errors import InputError
+from ..evaluation import score
+from ..explanation import Array
+from ..registry import Attribution, register
+from .contributions import contributions, judged
+from .multipliers import Rule, layout_of
+
+
+@register(
+    "deepshap",
+    family="backpropagation",
+    paper="A Unified Approach to Interpreting Model Predictions (Lundberg and Lee, 2017, arXiv:1705.07874)",
+    needs="gradient",
+    error="completeness residual: sum of the contributions minus (score of x - mean score of the background)",
+)
+def deepshap(
+    model: Model,
+    x: Array,
+    target: Target,
+    *,
+    background: Any,
+    rule: Rule = "rescale",
+    of: Of = "logit",
+    tolerance: float | None = 0.2,
+    batch_size: BatchSize = "auto",
+) -> Attribution:
+    """``mean over rows b of DeepLIFT(x, baseline=b)``, an estimate of SHAP values with absent features drawn from rows.
+
+    Exact Shapley values for a linear network: ``w (x - mean b)``. ``extras["standard_error"]`` is, value by value, how
+    far the mean would move with another background of the same size.
+
+    Parameters
+    ----------
+    background : array (B, ...)
+        Samples that stand for "feature absent", such as training pictures of all classes.
+    rule : {"rescale", "reveal_cancel"}
+        As for `deeplift`, whose conditions hold here too.
+    of : {"logit", "probability", "log_probability", "loss"}
+    tolerance : float or None
+        Refuse a result whose residuals, summed over the batch, are a larger share of the score differences; None
+        refuses none.
+    batch_size : int or "auto"
+        How many rows run at once: each pair of sample and background row is two (``reveal_cancel``: four).
+    """
+    layout = layout_of(rule)
+    rows = _background(model, x, background)
+    scored = score(model, x, target, of, batch_size)
+
+    def pairs(part: slice) -> tuple[Array, Array, Target]:
+        sample, row = np.divmod(np.arange(part.start, part.stop), len(rows))
+        chosen = scored.resolved
+        return x[sample], rows[row], chosen if callable(chosen) else np.asarray(chosen)[sample]
+
+    total, squares, promised = np.zeros(x.shape), np.zeros(x.shape), np.zeros(len(x))
+    for part, shares, difference in contributions(
+        model, pairs, len(x) * len(rows), x.shape[1:], of, layout, batch_size
+    ):
+        sample = np.arange(part.start, part.stop) // len(rows)
+        np.add.at(total, sample, shares)
+        np.add.at(squares, sample, shares**2)
+        np.add.at(promised, sample, difference)
+    mean = total / len(rows)
+    error = judged(mean, promised / len(rows), scored, tolerance)
+    spread = np.maximum(squares / len(rows) - mean**2, 0) / max(1, len(rows) - 1)
+    known = np.sqrt(spread) if len(rows) > 1 else np.full(x.shape, np.nan)
+    return Attribution(
+        mean.astype(x.dtype), scored.scores, scored.target, error, {"standard_error": known.astype(x.dtype)}
+    )
+
+
+def _background(model: Model, x: Array, background: Any) -> Array:
+    try:
+        rows = model.check_input(background)
+    except InputError as error:
+        raise InputError(f"The background does not fit. {error.cause}", error.cure) from error
+    if rows.shape[1:] != x.shape[1:]:
+        raise InputError(
+            f"The background's samples have shape {rows.shape[1:]}, the input's {x.shape[1:]}.", "Make them alike."
+        )
+    return rows

@@ -1,0 +1,139 @@
+"""Other gradient rules for the rectifiers of a network: what guided backpropagation and deconvnet share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from ...backends.chunks import BatchSize, chunk_size, chunks
+from ...backends.model import Model, per_sample
+from ...backends.objective import Of, Target, class_targets
+from ...backends.protocol import Backend, OperationRule, Tensor
+from ...errors import MethodError
+from ..checks import finite_gradient, finite_scores
+from ..explanation import Array
+from ..registry import Attribution
+
+Way: TypeAlias = Literal["guided_backprop", "deconvnet"]
+Rectifiers: TypeAlias = Literal["relu", "all"]
+
+_RELUS = ("relu", "relu6")
+_SMOOTH = ("leaky_relu", "elu", "gelu", "silu", "hardswish")
+# Programs that a framework runs by itself: no operation inside them asks for a rule.
+_PROGRAMS = {
+    "recursive_script_module",
+    "script_module",
+    "top_level_traced_module",
+    "traced_module",
+    "translated_layer",
+}
+
+
+@contextmanager
+def rectifier_rules(model: Model, way: Way, rectifiers: Rectifiers = "relu") -> Iterator[Counter[str]]:
+    """Run the model with another gradient rule for its rectifiers.
+
+    The rules belong to the forward pass: gradients may also be taken after the context has ended.
+
+    Parameters
+    ----------
+    model : Model
+    way : {"guided_backprop", "deconvnet"}
+    rectifiers : {"relu", "all"}
+        The rule is for ReLU and ReLU6, or also for leaky ReLU, ELU, GELU, SiLU and hardswish.
+
+    Yields
+    ------
+    Counter
+        How often each rectifier was met, those that keep their own gradient too.
+
+    Raises
+    ------
+    MethodError
+        On leaving, if no rule was applied: the result would be the plain gradient. On entering, if a layer is a
+        program that runs out of sight.
+    """
+    backend = model.backend
+    if rectifiers not in get_args(Rectifiers):
+        raise MethodError(f"rectifiers={rectifiers!r} is not known.", "Choose relu or all.")
+    for name, layer in backend.modules(model.net).items():
+        if backend.kind(layer) in _PROGRAMS:
+            raise MethodError(
+                f"{f'Layer {name!r}' if name else 'The network'} is a {type(layer).__name__}, whose operations cannot "
+                "be given other gradients.",
+                "Wrap the network that this program was made from.",
+            )
+    rule = (_guided if way == "guided_backprop" else _deconvolved)(backend)
+    ruled = _RELUS if rectifiers == "relu" else (*_RELUS, *_SMOOTH)
+    met: Counter[str] = Counter()
+
+    def counted(name: str) -> OperationRule:
+        def apply(call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+            met[name] += 1
+            return rule(call, *inputs) if name in ruled else call(*inputs)
+
+        return apply
+
+    with backend.intercept({name: counted(name) for name in (*_RELUS, *_SMOOTH)}):
+        yield met
+    if any(name in met for name in ruled):
+        return
+    if met:
+        raise MethodError(
+            f"The network has no ReLU for {way} to work on, only {', '.join(sorted(met))}.",
+            'Pass rectifiers="all" to give these the rule, which the paper does not do, or choose saliency.',
+        )
+    raise MethodError(
+        f"The network has no ReLU that {way} can see.",
+        "Write its ReLUs as layers or functions called relu (not clamp or max), or choose saliency.",
+    )
+
+
+def _guided(backend: Backend) -> OperationRule:
+    """Only positive gradients go on to the rectifier's own gradient: ``g -> f'(x) max(g, 0)``."""
+
+    def rule(call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        y = call(*inputs)
+        return backend.with_vjp(y, [y], lambda g: [backend.clip(g, low=0.0)])
+
+    return rule
+
+
+def _deconvolved(backend: Backend) -> OperationRule:
+    """Positive gradients pass, whatever the rectifier did on the way forward: ``g -> max(g, 0)``."""
+
+    def rule(call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        return backend.with_vjp(call(*inputs), inputs, lambda g: [backend.clip(g, low=0.0)])
+
+    return rule
+
+
+def ruled_gradients(
+    model: Model, x: Tensor, target: Target, of: Of, way: Way, rectifiers: Rectifiers = "relu"
+) -> tuple[Tensor, Tensor, Tensor, Counter[str]]:
+    """As `Model.score_gradient`, with the rule: scores, explained number, gradient, and the rectifiers met."""
+    with rectifier_rules(model, way, rectifiers) as met:
+        scores, values, gradient = model.score_gradient(x, target, of)
+    return scores, values, gradient, met
+
+
+def rectified(
+    model: Model, x: Array, target: Target, of: Of, way: Way, rectifiers: Rectifiers, batch_size: BatchSize
+) -> Attribution:
+    """The whole method on a checked batch: gradients by the rule, chunk by chunk."""
+    backend = model.backend
+    listed = per_sample(target, len(x))
+    values, scores, met = [], [], Counter[Any]()
+    with backend.frozen(model.net):
+        for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size)):
+            native, _, gradient, met = ruled_gradients(model, model.tensor(x[part]), listed(part), of, way, rectifiers)
+            values.append(finite_gradient(backend.numpy(gradient)))
+            scores.append(backend.numpy(native))
+    joined = finite_scores(np.concatenate(scores))
+    classes = None if callable(target) else class_targets(target, len(x), joined)
+    unruled = sorted(set(met) - set(_RELUS)) if rectifiers == "relu" else []
+    return Attribution(np.concatenate(values), joined, classes, extras={"without_rule": np.array(unruled, dtype=str)})

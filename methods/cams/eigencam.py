@@ -1,0 +1,111 @@
+"""Eigen-CAM: what a convolution's maps have most in common, whatever the class."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...backends.chunks import BatchSize
+from ...backends.model import Model
+from ...backends.objective import Target
+from ..checks import pictures
+from ..explanation import Array, ErrorEstimate
+from ..registry import Attribution, register
+from .running import check_flags, finished, look, parts, settled
+from .target_layer import target_layer
+
+
+def first_component(maps: Array) -> tuple[Array, Array]:
+    """Project every position's channels on their first right singular vector.
+
+    A singular vector's sign is arbitrary: it is taken so that the projection's product with the mean over the channels,
+    summed over space, is positive. If that is 0, the vector's largest entry is.
+
+    Parameters
+    ----------
+    maps : ndarray (N, K, h, w)
+
+    Returns
+    -------
+    projections : ndarray (N, h, w)
+    left_out : ndarray (N,)
+        Share of the sum of squares that belongs to the further singular vectors.
+    """
+    samples, channels, height, width = maps.shape
+    positions = maps.reshape(samples, channels, -1).transpose(0, 2, 1).astype(np.float64)
+    _, values, vectors = np.linalg.svd(positions, full_matrices=False)
+    first = vectors[:, 0]
+    # Σ_ij (A v)_ij (A 1)_ij is the squared singular value times the sum of v.
+    lean = first.sum(axis=1)
+    largest = np.take_along_axis(first, np.abs(first).argmax(axis=1)[:, None], axis=1)[:, 0]
+    first = first * np.where(np.where(np.abs(lean) > 1e-9, lean, largest) < 0, -1, 1)[:, None]
+    energy = (values**2).sum(axis=1)
+    kept = np.divide(values[:, 0] ** 2, energy, out=np.ones(samples), where=energy > 0)
+    return np.einsum("npk,nk->np", positions, first).reshape(samples, height, width), 1 - kept
+
+
+def left_out_estimate(left_out: Array) -> ErrorEstimate:
+    """The share of the squares that one component does not show."""
+    return ErrorEstimate(
+        "share left out",
+        left_out,
+        "Share of the sum of squares that the further singular vectors hold: 0 when one map tells everything.",
+    )
+
+
+@register(
+    "eigencam",
+    family="cams",
+    paper="Eigen-CAM: Class Activation Map using Principal Components (Muhammad & Yeasin, 2020, arXiv:2008.00299)",
+    needs="activations",
+    error="share left out: the part of the activations' sum of squares that the first component does not hold",
+)
+def eigencam(
+    model: Model,
+    x: Array,
+    target: Target,
+    *,
+    layer: str | None = None,
+    relu: bool = False,
+    upsample: bool = True,
+    batch_size: BatchSize = "auto",
+) -> Attribution:
+    """``A v``: the activations (h w, K) projected on their first right singular vector v.
+
+    No class is explained: the target is not used, and none is recorded. As in the paper nothing is centred. The values
+    are maps (N, 1, H, W), neither shifted nor scaled, with the sign for which they go along with the mean activation.
+
+    Parameters
+    ----------
+    layer : str or None
+        Whose output is A. None chooses the last convolution; ``extras["layer"]`` says which that is.
+    relu : bool
+        True sets negative values to 0, which the paper does not.
+    upsample : bool
+        Enlarge the map bilinearly to the size of the input and keep the small one in ``extras["map"]``; False returns
+        the small one, (N, 1, h, w).
+    batch_size : int or "auto"
+        How many samples run at once.
+    """
+    pictures(x, "eigencam")
+    check_flags(relu=relu, upsample=upsample)
+    name = target_layer(model, x, layer)
+    maps, left_out, scores = [], [], []
+    for part in parts(model, x, batch_size):
+        seen = look(model, x[part], name)
+        projections, shares = first_component(seen.activation)
+        maps.append(projections)
+        left_out.append(shares)
+        scores.append(seen.scores)
+    joined = np.concatenate(scores)
+    if target is not None:
+        settled(target, joined)
+    return finished(
+        x,
+        np.concatenate(maps),
+        joined,
+        None,
+        name,
+        relu=relu,
+        upsample=upsample,
+        error=left_out_estimate(np.concatenate(left_out)),
+    )

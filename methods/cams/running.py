@@ -1,0 +1,202 @@
+"""What all class activation maps share: look at one layer while the network runs, and make a map of what is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ...backends.chunks import BatchSize, chunk_size, chunks
+from ...backends.model import Model, per_sample
+from ...backends.objective import Of, Target, class_targets
+from ...errors import MethodError, NoGradientError, NonFiniteError
+from ..budget import Budget
+from ..checks import finite_gradient, finite_scores, pictures
+from ..explanation import Array, ErrorEstimate
+from ..registry import Attribution
+from .target_layer import check_maps, target_layer
+from .upsampling import resized
+
+ToMap: TypeAlias = Callable[[Array, Array], Array]
+"""Makes maps (N, h, w) of activations (N, K, h, w) and gradients of the same shape, all in float64."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one run of the network shows of a layer.
+
+    Attributes
+    ----------
+    scores : ndarray (N, classes)
+    activation : ndarray (N, K, h, w)
+        In float64.
+    """
+
+    scores: Array
+    activation: Array
+
+
+@dataclass(frozen=True)
+class SeenBothWays(Seen):
+    """What one run forward and backward shows of a layer.
+
+    Attributes
+    ----------
+    explained : ndarray (N,)
+        The number that is explained.
+    gradient : ndarray (N, K, h, w)
+        Of the explained number by the activation.
+    """
+
+    explained: Array
+    gradient: Array
+
+
+def look(model: Model, x: Array, layer: str) -> Seen:
+    """Run the network without gradient on samples that fit in memory."""
+    backend = model.backend
+    with backend.frozen(model.net), backend.no_grad():
+        scores, [activation] = model.activations(model.tensor(x), [layer])
+    return Seen(finite_scores(backend.numpy(scores)), _maps(model, activation, layer))
+
+
+def look_with_gradient(model: Model, x: Array, layer: str, target: Target, of: Of) -> SeenBothWays:
+    """Run the network forward, and backward as far as the layer, on samples that fit in memory."""
+    backend = model.backend
+
+    # The graph begins at the layer: nothing before it is kept for a backward pass.
+    def begin(_layer: Any, _inputs: Any, output: Any) -> Any:
+        return backend.leaf(output) if backend.is_tensor(output) and "float" in backend.dtype(output) else None
+
+    with backend.frozen(model.net):
+        with model.hook(layer, post=begin):
+            scores, [activation] = model.activations(model.tensor(x), [layer])
+        maps = _maps(model, activation, layer)
+        explained = model.explained(scores, target, of)
+        try:
+            (gradient,) = backend.grad(backend.sum(explained), [activation])
+        except NoGradientError as error:
+            raise NoGradientError(
+                f"No gradient of the explained score arrives at layer '{layer}'.",
+                "Choose a layer on the way from the input to the score, with nothing behind it that cuts the gradient.",
+            ) from error
+    return SeenBothWays(
+        finite_scores(backend.numpy(scores)),
+        maps,
+        backend.numpy(explained).astype(np.float64),
+        finite_gradient(backend.numpy(gradient)).astype(np.float64),
+    )
+
+
+def map_by_gradient(
+    model: Model,
+    x: Array,
+    target: Target,
+    to_map: ToMap,
+    method: str,
+    *,
+    layer: str | None,
+    of: Of,
+    relu: bool,
+    upsample: bool,
+    batch_size: BatchSize,
+    shares_score: bool = False,
+) -> Attribution:
+    """The attribution of a method whose map needs nothing but one layer's activation and gradient.
+
+    Parameters
+    ----------
+    to_map : callable
+    method : str
+        Its name, for messages.
+    shares_score : bool
+        Whether the map is meant to share out the score: then its error estimate says how far it does.
+    """
+    pictures(x, method)
+    check_flags(relu=relu, upsample=upsample)
+    name = target_layer(model, x, layer)
+    listed = per_sample(target, len(x))
+    maps, scores, shared = [], [], []
+    for part in parts(model, x, batch_size):
+        seen = look_with_gradient(model, x[part], name, listed(part), of)
+        maps.append(to_map(seen.activation, seen.gradient))
+        scores.append(seen.scores)
+        if shares_score:
+            classes = settled(listed(part), seen.scores)
+            resolved = listed(part) if classes is None else classes
+            shared.append(seen.explained - _without(model, x[part], name, resolved, of))
+    joined, said = np.concatenate(maps), np.concatenate(scores)
+    error = _conservation(joined, np.concatenate(shared)) if shares_score else None
+    return finished(x, joined, said, settled(target, said), name, relu=relu, upsample=upsample, error=error)
+
+
+def weighted(weights: ToMap) -> ToMap:
+    """Sum over channels of activations times weights, which are (N, K, 1, 1) or differ from place to place."""
+    return lambda activation, gradient: (weights(activation, gradient) * activation).sum(axis=1)
+
+
+def parts(model: Model, x: Array, batch_size: BatchSize) -> Iterator[slice]:
+    """Slices of the samples that run at once."""
+    return chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size))
+
+
+def settled(target: Target, scores: Array) -> npt.NDArray[np.int64] | None:
+    """The class of every sample, None for a target function."""
+    return None if callable(target) else class_targets(target, len(scores), scores)
+
+
+def check_flags(**flags: Any) -> None:
+    """Raise `MethodError` unless the parameters are True or False."""
+    for name, value in flags.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise MethodError(f"{name}={value!r} is neither True nor False.", f"Pass {name}=True or {name}=False.")
+
+
+def finished(
+    x: Array,
+    maps: Array,
+    scores: Array,
+    classes: npt.NDArray[np.int64] | None,
+    layer: str,
+    *,
+    relu: bool,
+    upsample: bool,
+    error: ErrorEstimate | None = None,
+    budget: Budget | None = None,
+) -> Attribution:
+    """Clip and enlarge maps (N, h, w): the values are (N, 1, h, w), or (N, 1, H, W) and the small maps an extra."""
+    small = (np.maximum(maps, 0) if relu else maps)[:, None]
+    extras = {"layer": np.array(layer)}
+    if upsample:
+        extras["map"] = small.astype(x.dtype)
+        small = resized(small, x.shape[2:])
+    return Attribution(small.astype(x.dtype), scores, classes, error, extras, budget)
+
+
+def _maps(model: Model, activation: Any, layer: str) -> Array:
+    check_maps(model.backend.shape(activation), layer)
+    return finite_scores(model.backend.numpy(activation), f"activations at '{layer}'").astype(np.float64)
+
+
+def _without(model: Model, x: Array, layer: str, target: Target, of: Of) -> Array:
+    """The explained number when the layer's output is 0 everywhere; NaN where the network cannot bear that."""
+    backend = model.backend
+    with backend.frozen(model.net), backend.no_grad(), model.hook(layer, post=lambda _l, _i, output: output * 0):
+        try:
+            return backend.numpy(model.explained(model.scores(model.tensor(x)), target, of)).astype(np.float64)
+        except NonFiniteError:
+            return np.full(len(x), np.nan)
+
+
+def _conservation(maps: Array, shared: Array) -> ErrorEstimate:
+    return ErrorEstimate(
+        "completeness residual",
+        maps.sum(axis=(1, 2)) - shared,
+        "Sum of the signed map at the layer's own size minus (score - score with the layer's output set to 0, the "
+        "scale). It is 0 where the network behind the layer is linear, as global average pooling and one linear layer "
+        "are; elsewhere it says how much of the score the map leaves out or invents.",
+        shared,
+    )

@@ -1,0 +1,38 @@
+"""A neuron seen as the only score of a model, so that the methods for scores explain it."""
+
+from __future__ import annotations
+
+from ...backends.model import Model
+from ...backends.protocol import Tensor
+from ..explanation import Array
+from .units import Neuron, check_samples, neuron_value, unit_index
+
+
+class NeuronModel(Model):
+    """The model with one neuron in the place of its scores: (N, 1).
+
+    Parameters
+    ----------
+    model : Model
+    layer : str
+    neuron : int or tuple of int
+        Index into the layer's output without the batch axis; the units that it leaves open are summed.
+    """
+
+    def __init__(self, model: Model, layer: str, neuron: Neuron) -> None:
+        super().__init__(model.net, model.backend, model.preprocess, None, model.output, model.input_shape, model.name)
+        self.sample_bytes = model.sample_bytes
+        self._model, self._layer, self._neuron = model, layer, neuron
+
+    def streamlined(self, x: Array, evaluations: int) -> Model:
+        """No other model: the layer that is watched need not survive in a faster copy."""
+        return self
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Run the network on a native input and return the neuron: (N, 1)."""
+        _, (activation,) = self._model.activations(x, [self._layer])
+        shape = self.backend.shape(activation)
+        samples = self.backend.shape(x)[0]
+        check_samples(self._model, activation, samples, self._layer)
+        index = unit_index(self._neuron, shape[1:], self._layer)
+        return self.backend.reshape(neuron_value(self._model, activation, index), (samples, 1))

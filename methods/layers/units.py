@@ -1,0 +1,111 @@
+"""What a layer computes, the gradient at its output, and the choice of one neuron: shared by the methods for layers."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...backends.chunks import BatchSize, chunk_size, chunks
+from ...backends.model import Model
+from ...backends.objective import Of, Target, class_targets
+from ...backends.protocol import Tensor
+from ...errors import LayerError, MethodError
+from ..checks import finite_scores
+from ..evaluation import Scored
+from ..explanation import Array
+
+Neuron: TypeAlias = int | tuple[int, ...]
+
+
+def observe(model: Model, x: Array, layer: str, batch_size: BatchSize) -> tuple[Array, Array]:
+    """Scores and what the layer computes: (N, ...) each."""
+    backend = model.backend
+    scores, activations = [], []
+    with backend.frozen(model.net), backend.no_grad():
+        for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size)):
+            native, (activation,) = model.activations(model.tensor(x[part]), [layer])
+            check_samples(model, activation, part.stop - part.start, layer)
+            scores.append(backend.numpy(native))
+            activations.append(backend.numpy(activation))
+    return finite_scores(np.concatenate(scores)), finite_scores(np.concatenate(activations), "activations")
+
+
+def check_samples(model: Model, activation: Tensor, samples: int, layer: str) -> None:
+    """Raise `LayerError` unless the layer's output has one entry per sample."""
+    shape = model.backend.shape(activation)
+    if not shape or shape[0] != samples:
+        raise LayerError(
+            f"Layer '{layer}' returns shape {shape} for {samples} samples.",
+            "Choose a layer whose first axis is the samples.",
+        )
+
+
+def settle(model: Model, scores: Array, target: Target, of: Of) -> Scored:
+    """Settle the target by scores that are there already, and compute the number that is explained."""
+    native = model.backend.asarray(scores, device=model.device)
+    explained = model.backend.numpy(model.explained(native, target, of))
+    classes = None if callable(target) else class_targets(target, len(scores), scores)
+    return Scored(scores, classes, target if classes is None else classes, explained)
+
+
+def gradient_at_layer(
+    model: Model, x: Tensor, layer: str, target: Target, of: Of, activation: Array | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The explained number (M,), the layer's output, and the gradient of the one with respect to the other, native.
+
+    Call it inside ``model.backend.frozen(model.net)``, for a layer that `observe` has accepted.
+
+    Parameters
+    ----------
+    x : native tensor (M, ...)
+    activation : ndarray (M, ...), optional
+        What the layer is made to return; what it computes when left out.
+    """
+    backend = model.backend
+    leaves: list[Tensor] = []
+
+    def cut(_layer: Any, _inputs: Any, output: Tensor) -> Tensor:
+        if "float" not in backend.dtype(output):
+            raise LayerError(
+                f"Layer '{layer}' returns {backend.dtype(output)}, which has no gradient.", "Choose another layer."
+            )
+        # The graph begins here: what lies before the layer needs none.
+        leaves.append(backend.leaf(output if activation is None else backend.asarray(activation, device=model.device)))
+        return leaves[0] * 1
+
+    with model.hook(layer, post=cut):
+        explained = model.explained(model.scores(x), target, of)
+    (gradient,) = backend.grad(backend.sum(explained), leaves)
+    return explained, leaves[0], gradient
+
+
+def targets_of(target: Target, samples: Array) -> Target:
+    """The settled target of each row of a batch that holds points of several samples."""
+    return target if callable(target) else np.asarray(target)[samples]
+
+
+def unit_index(neuron: Any, shape: tuple[int, ...], layer: str) -> tuple[int, ...]:
+    """A neuron's index into the layer's output without the batch axis, or `LayerError` with the layer's shape."""
+    index = tuple(neuron) if isinstance(neuron, (tuple, list)) else (neuron,)
+    whole = all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) for i in index)
+    if not whole or len(index) > len(shape) or not all(0 <= i < n for i, n in zip(index, shape, strict=False)):
+        ranges = ", ".join(f"0 to {n - 1}" for n in shape)
+        raise LayerError(
+            f"Neuron {neuron!r} does not exist: layer '{layer}' has the shape {shape}.",
+            f"Pass one int, or a tuple of ints within ({ranges}).",
+        )
+    return tuple(int(i) for i in index)
+
+
+def neuron_value(model: Model, activation: Tensor, index: tuple[int, ...]) -> Tensor:
+    """One number per sample: the neuron, or the sum of the units of a channel: (M,)."""
+    chosen = activation[(slice(None), *index)]
+    axes = tuple(range(1, len(model.backend.shape(chosen))))
+    return model.backend.sum(chosen, axes) if axes else chosen
+
+
+def no_target(target: Target, method: str, instead: str) -> None:
+    """Raise `MethodError` if a target is given to a method that has none."""
+    if target is not None:
+        raise MethodError(f"{method} has no target.", f"Leave target out; choose {instead}.")

@@ -1,0 +1,80 @@
+"""A small call of every method, for the tests of what all methods promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from twinlens.backends import Backend, Model
+
+from ..nets import pictures, pooled_net, small_net
+
+GRID: dict[str, Any] = {"segments": "grid", "segment_options": {"cells": 2}}
+_ROWS = pictures(2, seed=1)
+
+CALLS: dict[str, dict[str, Any]] = {
+    "saliency": {},
+    "input_x_gradient": {},
+    "smoothgrad": {"samples": 3},
+    "smooth_taylor": {"samples": 3},
+    "integrated_gradients": {"steps": 3},
+    "blur_integrated_gradients": {"steps": 3},
+    "guided_integrated_gradients": {"steps": 3},
+    "expected_gradients": {"samples": 3, "background": _ROWS},
+    "gradient_shap": {"samples": 3, "background": _ROWS},
+    "xrai": {"steps": 2},
+    "guided_backprop": {},
+    "deconvnet": {},
+    "deeplift": {},
+    "deepshap": {"background": _ROWS},
+    "lrp": {},
+    "cam": {},
+    "gradcam": {},
+    "gradcam++": {},
+    "xgradcam": {},
+    "hirescam": {},
+    "layercam": {},
+    "eigencam": {},
+    "eigengradcam": {},
+    "scorecam": {},
+    "ablationcam": {},
+    "guided_gradcam": {},
+    "occlusion": {"window": 4, "stride": 4},
+    "feature_ablation": GRID,
+    "feature_permutation": {"samples": 3, **GRID},
+    "rise": {"samples": 5, "cells": 2},
+    "lime": {"samples": 12, **GRID},
+    "lime_package": {"samples": 6, **GRID},
+    "kernelshap": {"samples": 12, **GRID},
+    "shapley_sampling": {"samples": 4, **GRID},
+    "exact_shapley": GRID,
+    "partition_shap": {"max_evaluations": 6},
+    "layer_activation": {"layer": "4"},
+    "layer_gradient_x_activation": {"layer": "4"},
+    "layer_integrated_gradients": {"layer": "4", "steps": 3},
+    "layer_conductance": {"layer": "4", "steps": 3},
+    "internal_influence": {"layer": "4", "steps": 3},
+    "neuron_gradient": {"layer": "4", "neuron": 1},
+    "neuron_integrated_gradients": {"layer": "4", "neuron": 1, "steps": 3},
+    "neuron_conductance": {"layer": "4", "neuron": 1, "steps": 3},
+    "neuron_guided_backprop": {"layer": "4", "neuron": 1},
+    "filter_visualisation": {"layer": "4", "steps": 2},
+    "class_visualisation": {"steps": 2},
+}
+
+PACKAGES = {"lime_package": "lime", "partition_shap": "shap", "xrai": "skimage"}
+"""What a method needs beyond NumPy and a framework."""
+
+NETS: dict[str, Callable[..., Model]] = {"cam": pooled_net}
+
+
+def net_for(method: str, backend: Backend, dtype: str = "float32") -> Model:
+    """A network that the method holds for."""
+    return NETS.get(method, small_net)(backend, dtype=dtype)
+
+
+def relative(found: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference as a share of the largest value."""
+    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), np.finfo(np.float32).tiny))

@@ -1,0 +1,86 @@
+"""A second opinion from pytorch-grad-cam, before it scales its maps to 0 to 1, on the same networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import twinlens as tl
+from twinlens.backends import Model
+
+from ...frameworks import need
+from ...nets import pictures
+from .nets import pooled_net
+
+TARGETS = [3, 0, 1]
+
+
+@pytest.fixture
+def package() -> Any:
+    need("torch")
+    from twinlens.backends.torch_backend import import_torchvision
+
+    try:
+        import_torchvision()
+    except tl.errors.MissingPackageError:
+        pytest.skip("torchvision is not installed")
+    return pytest.importorskip("pytorch_grad_cam")
+
+
+def peers_map(package: Any, name: str, model: Model, x: np.ndarray, layer: str) -> tuple[np.ndarray, Any]:
+    """Its map of a layer before clipping, scaling and enlarging, and the object that made it."""
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    native, module = model.tensor(x), model.layer(layer)
+    cam = getattr(package, name)(model=model.net, target_layers=[module])
+    targets = [ClassifierOutputTarget(target) for target in TARGETS]
+    outputs = cam.activations_and_grads(native)
+    sum(target(output) for target, output in zip(targets, outputs, strict=True)).backward()
+    seen = cam.activations_and_grads
+    activation, gradient = (arrays[0].numpy() for arrays in (seen.activations, seen.gradients))
+    return cam.get_cam_image(
+        native, module, targets, activation, gradient, eigen_smooth=False
+    ), outputs.detach().numpy()
+
+
+@pytest.mark.parametrize(
+    ("method", "peer", "tolerance"),
+    [
+        ("gradcam", "GradCAM", 1e-12),
+        ("hirescam", "HiResCAM", 1e-12),
+        ("layercam", "LayerCAM", 1e-12),
+        ("xgradcam", "XGradCAM", 1e-5),  # it adds 1e-7 to denominators
+        ("gradcam++", "GradCAMPlusPlus", 1e-3),  # it adds 1e-6 to squared gradients
+    ],
+)
+def test_gradient_maps_are_its_maps(package: Any, method: str, peer: str, tolerance: float) -> None:
+    model, x = pooled_net(need("torch")), pictures(3).astype(np.float64)
+    # Large gradients, beside which what it adds is small.
+    model.load_state(model.state() | {"fc.weight": 100 * model.state()["fc.weight"]})
+    expected, _ = peers_map(package, peer, model, x, "relu1")
+    found = tl.explain(model, x, method, TARGETS, layer="relu1", relu=False, upsample=False)
+    np.testing.assert_allclose(found.values[:, 0], expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
+
+
+def test_scorecam_is_its_map(package: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    # It puts the corners of the map on the corners of the picture, unlike the paper's authors.
+    def halves(size: Any) -> Any:
+        return torch.nn.Upsample(size=size, mode="bilinear", align_corners=False)
+
+    monkeypatch.setattr(torch.nn, "UpsamplingBilinear2d", halves)
+    model, x = pooled_net(need("torch")), pictures(3).astype(np.float64)
+    expected, _ = peers_map(package, "ScoreCAM", model, x, "relu2")
+    found = tl.explain(model, x, "scorecam", TARGETS, layer="relu2", upsample=False)
+    np.testing.assert_allclose(found.values[:, 0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_ablationcam_is_its_map_times_the_score(package: Any) -> None:
+    model, x = pooled_net(need("torch"), dtype="float32"), pictures(3)
+    expected, scores = peers_map(package, "AblationCAM", model, x, "relu2")
+    expected = expected * scores[range(3), TARGETS][:, None, None]
+    found = tl.explain(model, x, "ablationcam", TARGETS, layer="relu2", relu=False, upsample=False)
+    np.testing.assert_allclose(found.values[:, 0], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
