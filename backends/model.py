@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -25,37 +22,12 @@ from ..errors import (
 from .capture import Capture
 from .chunks import BatchSize, chunk_size, chunks
 from .failures import in_one_line, raised_by
+from .inputs import checked_input
+from .layer_table import LayerInfo, layer_table
 from .objective import Of, Target, check_of, class_targets, objective, whole_numbers
 from .protocol import Array, Backend, Handle, Net, Tensor
-from .registry import get_backend, owner
-
-# Copying a network and running it once takes as long as some of the runs that become faster.
-_WORTH_PREPARING = 16
-
-
-@dataclass(frozen=True)
-class LayerInfo:
-    """One row of the table of layers.
-
-    Attributes
-    ----------
-    name : str
-        Dotted name, ``""`` for the network itself.
-    kind : str
-        Such as ``"conv2d"``.
-    output_shape : tuple of int or None
-        Without the batch axis; None when the layer did not run or returns no tensor.
-    parameters : int
-        Trained numbers of the layer itself, its sublayers not counted.
-    calls : int
-        How often one run of the network uses it; 0 when it was not run.
-    """
-
-    name: str
-    kind: str
-    output_shape: tuple[int, ...] | None
-    parameters: int
-    calls: int
+from .quick import rough, streamlined
+from .registry import get_backend
 
 
 class HookHandle:
@@ -318,77 +290,17 @@ class Model:
         evaluations : int
             How many inputs are going to be run.
         """
-        if evaluations < _WORTH_PREPARING or self.dtype != "float32":
-            return self
-        with self.backend.frozen(self.net), self.backend.no_grad():
-            example = self.tensor(x[:1])
-            native = example if self.preprocess is None else self.preprocess(example)
-            net = self.backend.streamlined(self.net, native)
-            if net is None:
-                return self
-            quick = copy.copy(self)
-            quick.net = net
-            try:
-                mine, its = (self.backend.numpy(model.scores(example)) for model in (self, quick))
-            except Exception:  # a forward that looks into its layers may miss the batch norms, in any way it likes
-                return self
-        # Rounding in float32; a batch norm that should not have been folded moves the scores far more.
-        close = its.shape == mine.shape and np.abs(its - mine).max() <= 1e-4 * np.abs(mine).max()
-        return quick if close else self
+        return streamlined(self, x, evaluations)
 
     def rough(self, x: Array, precision: str) -> Model:
-        """A model that computes in less precision.
-
-        Raises
-        ------
-        DeviceError
-            If the framework or the processor cannot.
-        """
-        if precision != "bfloat16":
-            raise InputError(f"precision={precision!r} is not known.", 'Pass "bfloat16", or leave it out.')
-        if self.dtype != "float32":
-            raise InputError(f"The network computes in {self.dtype}.", "Leave precision out.")
-        quick = copy.copy(self.streamlined(x, _WORTH_PREPARING))
-        quick.net = self.backend.streamlined(quick.net, self.tensor(x[:1]), precision)
-        return quick
+        """A model that computes in less precision; `DeviceError` if the framework or the processor cannot."""
+        return rough(self, x, precision)
 
     # -- inputs ------------------------------------------------------------------------------------------------
 
     def check_input(self, x: Any) -> Array:
         """Return the input as a NumPy array of the network's floating-point type, or say what is wrong with it."""
-        if self.backend.is_tensor(x):
-            x = self.backend.numpy(x)
-        elif (other := owner(x)) is not None:
-            raise BackendError(
-                f"The input is a {other.name} tensor, the model runs on {self.backend.name}.", "Pass NumPy: x.numpy()."
-            )
-        try:
-            x = np.asarray(x)
-        except (ValueError, TypeError, RuntimeError) as error:
-            raise InputError(
-                "The samples do not make one array: their shapes differ.", "Resize them to one shape first."
-            ) from error
-        if x.dtype == np.uint8 or x.dtype.kind not in "fiu":
-            raise InputError(
-                f"The input holds {x.dtype}.", "Pass floating-point numbers; for pictures divide by 255 first."
-            )
-        if x.ndim < 2 or x.size == 0:
-            raise InputError(f"The input has shape {x.shape}.", "Pass a batch, (samples, ...), of at least one sample.")
-        if self.input_shape is not None and x.ndim - 1 != len(self.input_shape):
-            raise InputError(
-                f"The input has shape {x.shape}; this model takes (samples, {', '.join(map(str, self.input_shape))}).",
-                "Add or remove an axis: one picture is x[None].",
-            )
-        if not np.isfinite(x).all():
-            raise InputError("The input holds NaN or infinite values.", "Remove or replace them first.")
-        with np.errstate(over="ignore"):
-            converted = np.ascontiguousarray(x, dtype=self.dtype)
-        if not np.isfinite(converted).all():
-            raise InputError(
-                f"The input holds values up to {np.abs(x).max():.3g}, too large for {self.dtype}.",
-                "Scale the input down.",
-            )
-        return converted
+        return checked_input(x, self.backend, self.dtype, self.input_shape)
 
     def tensor(self, x: Array) -> Tensor:
         """Copy a checked array to the network's device."""
@@ -469,35 +381,7 @@ class Model:
         input_shape : tuple of int, optional
             Shape of one sample; the model's own when it is known. Without either, output shapes are None.
         """
-        backend = self.backend
-        modules = backend.modules(self.net)
-        shapes: dict[str, tuple[int, ...]] = {}
-        calls = dict.fromkeys(modules, 0)
-
-        def watch(name: str) -> Callable[[Net, Any, Any], None]:
-            def record(_layer: Net, _inputs: Any, output: Any) -> None:
-                calls[name] += 1
-                if backend.is_tensor(output):
-                    shapes[name] = backend.shape(output)[1:]
-
-            return record
-
-        shape = input_shape or self.input_shape
-        if shape is not None:
-            self.measure(np.zeros((1, *shape)), {layer: watch(name) for name, layer in modules.items()})
-        sizes = self._own_parameters()
-        return [
-            LayerInfo(name, backend.kind(layer), shapes.get(name), sizes.get(name, 0), calls[name])
-            for name, layer in modules.items()
-        ]
-
-    def _own_parameters(self) -> dict[str, int]:
-        sizes: dict[str, int] = {}
-        state = self.backend.state(self.net)
-        for name in self.backend.parameter_names(self.net):
-            layer = name.rpartition(".")[0]
-            sizes[layer] = sizes.get(layer, 0) + math.prod(state[name].shape)
-        return sizes
+        return layer_table(self, input_shape or self.input_shape)
 
     # -- weights -----------------------------------------------------------------------------------------------
 

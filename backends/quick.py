@@ -1,0 +1,58 @@
+"""Models that give the same scores in less time, or roughly the same in much less."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from .protocol import Array, Tensor
+
+if TYPE_CHECKING:
+    from .model import Model
+
+# Copying a network and running it once takes as long as some of the runs that become faster.
+_WORTH_PREPARING = 16
+
+
+def streamlined(model: Model, x: Array, evaluations: int) -> Model:
+    """See `Model.streamlined`."""
+    if evaluations < _WORTH_PREPARING or model.dtype != "float32":
+        return model
+    backend = model.backend
+    with backend.frozen(model.net), backend.no_grad():
+        example, native = _example(model, x)
+        net = backend.streamlined(model.net, native)
+        if net is None:
+            return model
+        quick = copy.copy(model)
+        quick.net = net
+        try:
+            mine, its = (backend.numpy(each.scores(example)) for each in (model, quick))
+        except Exception:  # a forward that looks into its layers may miss the batch norms, in any way it likes
+            return model
+    # Rounding in float32; a batch norm that should not have been folded moves the scores far more.
+    close = its.shape == mine.shape and np.abs(its - mine).max() <= 1e-4 * np.abs(mine).max()
+    return quick if close else model
+
+
+def rough(model: Model, x: Array, precision: str) -> Model:
+    """See `Model.rough`."""
+    if precision != "bfloat16":
+        raise InputError(f"precision={precision!r} is not known.", 'Pass "bfloat16", or leave it out.')
+    if model.dtype != "float32":
+        raise InputError(f"The network computes in {model.dtype}.", "Leave precision out.")
+    with model.backend.frozen(model.net), model.backend.no_grad():
+        _, native = _example(model, x)
+        quick = copy.copy(model)
+        quick.net = model.backend.streamlined(model.net, native, precision)
+    return quick
+
+
+def _example(model: Model, x: Array) -> tuple[Tensor, Tensor]:
+    """The first sample, and what the network itself receives of it."""
+    example = model.tensor(x[:1])
+    # A copy, because a network may begin with an operation in place.
+    return example, example * 1 if model.preprocess is None else model.preprocess(example * 1)
