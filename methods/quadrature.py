@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -47,6 +48,7 @@ def quadrature(rule: Rule, steps: int) -> tuple[npt.NDArray[Any], npt.NDArray[An
     raise MethodError(f"rule='{rule}' is not known.", f"Choose one of: {', '.join(get_args(Rule))}.")
 
 
+@lru_cache(maxsize=4)
 def _legendre(n: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Roots of the Legendre polynomial of degree n by Newton's method, and the weights of Gauss's rule."""
     roots = -np.cos(np.pi * (np.arange(n) + 0.75) / (n + 0.5))

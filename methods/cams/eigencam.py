@@ -14,7 +14,7 @@ from .running import check_flags, finished, look, parts, settled
 from .target_layer import target_layer
 
 
-def first_component(maps: Array) -> tuple[Array, Array]:
+def first_component(maps: Array) -> Array:
     """Project every position's channels on their first right singular vector.
 
     A singular vector's sign is arbitrary: it is taken so that the projection's product with the mean over the channels,
@@ -26,30 +26,28 @@ def first_component(maps: Array) -> tuple[Array, Array]:
 
     Returns
     -------
-    projections : ndarray (N, h, w)
-    left_out : ndarray (N,)
-        Share of the sum of squares that belongs to the further singular vectors.
+    ndarray (N, h, w)
     """
     samples, channels, height, width = maps.shape
     positions = maps.reshape(samples, channels, -1).transpose(0, 2, 1).astype(np.float64)
-    _, values, vectors = np.linalg.svd(positions, full_matrices=False)
-    first = vectors[:, 0]
+    first = np.linalg.svd(positions, full_matrices=False)[2][:, 0]
     # Σ_ij (A v)_ij (A 1)_ij is the squared singular value times the sum of v.
     lean = first.sum(axis=1)
     largest = np.take_along_axis(first, np.abs(first).argmax(axis=1)[:, None], axis=1)[:, 0]
     first = first * np.where(np.where(np.abs(lean) > 1e-9, lean, largest) < 0, -1, 1)[:, None]
-    energy = (values**2).sum(axis=1)
-    kept = np.divide(values[:, 0] ** 2, energy, out=np.ones(samples), where=energy > 0)
-    return np.einsum("npk,nk->np", positions, first).reshape(samples, height, width), 1 - kept
+    projections: Array = np.einsum("npk,nk->np", positions, first).reshape(samples, height, width)
+    return projections
 
 
-def left_out_estimate(left_out: Array) -> ErrorEstimate:
-    """The share of the squares that one component does not show."""
-    return ErrorEstimate(
-        "share left out",
-        left_out,
-        "Share of the sum of squares that the further singular vectors hold: 0 when one map tells everything.",
-    )
+def left_out(maps: Array, projections: Array) -> Array:
+    """Share of the maps' sum of squares (N,) that belongs to the further singular vectors."""
+    energy = (maps**2).sum(axis=(1, 2, 3))
+    kept = (projections**2).sum(axis=(1, 2))
+    return np.maximum(1 - np.divide(kept, energy, out=np.ones_like(energy), where=energy > 0), 0)
+
+
+NAME = "share left out"
+MEANING = "Share of the sum of squares that the further singular vectors hold: 0 when one map tells everything."
 
 
 @register(
@@ -89,12 +87,11 @@ def eigencam(
     pictures(x, "eigencam")
     check_flags(relu=relu, upsample=upsample)
     name = target_layer(model, x, layer)
-    maps, left_out, scores = [], [], []
+    maps, missing, scores = [], [], []
     for part in parts(model, x, batch_size):
         seen = look(model, x[part], name)
-        projections, shares = first_component(seen.activation)
-        maps.append(projections)
-        left_out.append(shares)
+        maps.append(first_component(seen.activation))
+        missing.append(left_out(seen.activation, maps[-1]))
         scores.append(seen.scores)
     joined = np.concatenate(scores)
     if target is not None:
@@ -107,5 +104,5 @@ def eigencam(
         name,
         relu=relu,
         upsample=upsample,
-        error=left_out_estimate(np.concatenate(left_out)),
+        error=ErrorEstimate(NAME, np.concatenate(missing), MEANING),
     )

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
 from ..explanation import Array
 from ..registry import Attribution, register
-from .eigencam import first_component, left_out_estimate
-from .running import map_by_gradient
+from .eigencam import MEANING, NAME, first_component, left_out
+from .running import Estimate, map_by_gradient
 
 
 @register(
@@ -52,23 +48,24 @@ def eigengradcam(
     batch_size : int or "auto"
         How many samples run at once.
     """
-    left_out = []
-
-    def projected(activation: Array, gradient: Array) -> Array:
-        maps, shares = first_component(activation * gradient)
-        left_out.append(shares)
-        return maps
-
-    found = map_by_gradient(
+    return map_by_gradient(
         model,
         x,
         target,
-        projected,
+        _projected,
         "eigengradcam",
         layer=layer,
         of=of,
         relu=relu,
         upsample=upsample,
         batch_size=batch_size,
+        estimate=Estimate(NAME, MEANING, _left_out),
     )
-    return replace(found, error=left_out_estimate(np.concatenate(left_out)))
+
+
+def _projected(activation: Array, gradient: Array) -> Array:
+    return first_component(activation * gradient)
+
+
+def _left_out(activation: Array, gradient: Array, maps: Array) -> tuple[Array, None]:
+    return left_out(activation * gradient, maps), None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
 from ..explanation import Array
 from ..registry import Attribution, register
-from .running import map_by_gradient, weighted
+from .running import Estimate, map_by_gradient, weighted
 
 
 def weights(activation: Array, gradient: Array) -> Array:
@@ -16,13 +18,28 @@ def weights(activation: Array, gradient: Array) -> Array:
     return mean
 
 
+def _averaging(activation: Array, gradient: Array, maps: Array) -> tuple[Array, Array]:
+    exact = (activation * gradient).sum(axis=1)
+    distance, size = (np.sqrt((one**2).sum(axis=(1, 2))) for one in (maps - exact, exact))
+    return distance, size
+
+
+_AVERAGING = Estimate(
+    "averaging residual",
+    "L2 norm of the signed map minus activation times gradient place by place, which is HiResCAM's map; the scale is "
+    "the L2 norm of that. It is 0 where global average pooling and one linear layer follow; elsewhere it is what the "
+    "mean gradient moves from places that the network used to others.",
+    _averaging,
+)
+
+
 @register(
     "gradcam",
     family="cams",
     paper="Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization "
     "(Selvaraju et al., 2016, arXiv:1610.02391)",
     needs="gradient",
-    error="completeness residual: sum of the signed map minus (score - score with the layer's output set to 0)",
+    error="averaging residual: how far the map is from activation times gradient, place by place",
 )
 def gradcam(
     model: Model,
@@ -65,5 +82,5 @@ def gradcam(
         relu=relu,
         upsample=upsample,
         batch_size=batch_size,
-        shares_score=True,
+        estimate=_AVERAGING,
     )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
-from ..explanation import Array, ErrorEstimate
+from ..explanation import Array
 from ..registry import Attribution, register
-from .running import map_by_gradient, weighted
+from .running import Estimate, map_by_gradient, weighted
 
 
 def weights(activation: Array, gradient: Array) -> Array:
@@ -27,12 +25,19 @@ def _terms(activation: Array, gradient: Array) -> Array:
     return np.divide(positive, denominator, out=np.zeros_like(positive), where=denominator != 0)
 
 
-def _out_of_range(activation: Array, gradient: Array) -> Array:
-    """The share of the weights that has ``α`` outside of 0 to 1/2, per sample."""
+def _out_of_range(activation: Array, gradient: Array, _maps: Array) -> tuple[Array, None]:
     terms = np.abs(_terms(activation, gradient))
     wrong = (activation.sum(axis=(2, 3), keepdims=True) < 0) * terms
     total, outside = (part.sum(axis=(1, 2, 3)) for part in (terms, wrong))
-    return np.divide(outside, total, out=np.zeros_like(total), where=total > 0)
+    return np.divide(outside, total, out=np.zeros_like(total), where=total > 0), None
+
+
+_OUT_OF_RANGE = Estimate(
+    "weights out of range",
+    "Share of the weights' absolute sum that comes from channels whose activations sum to less than 0, where α is not "
+    "within 0 to 1/2: 0 behind a ReLU.",
+    _out_of_range,
+)
 
 
 @register(
@@ -76,27 +81,16 @@ def gradcam_plus_plus(
     batch_size : int or "auto"
         How many samples run at once.
     """
-    outside = []
-
-    def to_map(activation: Array, gradient: Array) -> Array:
-        outside.append(_out_of_range(activation, gradient))
-        return weighted(weights)(activation, gradient)
-
-    found = map_by_gradient(
+    return map_by_gradient(
         model,
         x,
         target,
-        to_map,
+        weighted(weights),
         "gradcam++",
         layer=layer,
         of=of,
         relu=relu,
         upsample=upsample,
         batch_size=batch_size,
+        estimate=_OUT_OF_RANGE,
     )
-    error = ErrorEstimate(
-        "weights out of range",
-        np.concatenate(outside),
-        "Share of the weights' absolute sum from channels whose activations sum to less than 0: 0 behind a ReLU.",
-    )
-    return replace(found, error=error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -55,6 +55,23 @@ class SeenBothWays(Seen):
     gradient: Array
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """An error estimate that activation, gradient and map contain without a further run.
+
+    Attributes
+    ----------
+    name, meaning : str
+        As in `ErrorEstimate`.
+    measure : callable
+        ``measure(activation, gradient, maps)`` returns the values (N,) and the scale (N,), or None for no scale.
+    """
+
+    name: str
+    meaning: str
+    measure: Callable[[Array, Array, Array], tuple[Array, Array | None]]
+
+
 def look(model: Model, x: Array, layer: str) -> Seen:
     """Run the network without gradient on samples that fit in memory."""
     backend = model.backend
@@ -103,6 +120,7 @@ def map_by_gradient(
     relu: bool,
     upsample: bool,
     batch_size: BatchSize,
+    estimate: Estimate | None = None,
     shares_score: bool = False,
 ) -> Attribution:
     """The attribution of a method whose map needs nothing but one layer's activation and gradient.
@@ -112,14 +130,15 @@ def map_by_gradient(
     to_map : callable
     method : str
         Its name, for messages.
+    estimate : Estimate or None
     shares_score : bool
-        Whether the map is meant to share out the score: then its error estimate says how far it does.
+        The error estimate says how far the map shares out the score instead, which takes one more run.
     """
     pictures(x, method)
     check_flags(relu=relu, upsample=upsample)
     name = target_layer(model, x, layer)
     listed = per_sample(target, len(x))
-    maps, scores, shared = [], [], []
+    maps, scores, shared, measured = [], [], [], []
     for part in parts(model, x, batch_size):
         seen = look_with_gradient(model, x[part], name, listed(part), of)
         maps.append(to_map(seen.activation, seen.gradient))
@@ -128,8 +147,10 @@ def map_by_gradient(
             classes = settled(listed(part), seen.scores)
             resolved = listed(part) if classes is None else classes
             shared.append(seen.explained - _without(model, x[part], name, resolved, of))
+        if estimate is not None:
+            measured.append(estimate.measure(seen.activation, seen.gradient, maps[-1]))
     joined, said = np.concatenate(maps), np.concatenate(scores)
-    error = _conservation(joined, np.concatenate(shared)) if shares_score else None
+    error = _conservation(joined, np.concatenate(shared)) if shares_score else _joined(estimate, measured)
     return finished(x, joined, said, settled(target, said), name, relu=relu, upsample=upsample, error=error)
 
 
@@ -189,6 +210,14 @@ def _without(model: Model, x: Array, layer: str, target: Target, of: Of) -> Arra
             return backend.numpy(model.explained(model.scores(model.tensor(x)), target, of)).astype(np.float64)
         except NonFiniteError:
             return np.full(len(x), np.nan)
+
+
+def _joined(estimate: Estimate | None, measured: Sequence[tuple[Array, Array | None]]) -> ErrorEstimate | None:
+    if estimate is None:
+        return None
+    values, scales = zip(*measured, strict=True)
+    scale = None if scales[0] is None else np.concatenate(scales)
+    return ErrorEstimate(estimate.name, np.concatenate(values), estimate.meaning, scale)
 
 
 def _conservation(maps: Array, shared: Array) -> ErrorEstimate:

@@ -100,7 +100,7 @@ def blur_integrated_gradients(
             found[sample] += np.einsum("m,mchw,mchw->chw", widths[part], slopes, gradients)
         return found[which]
 
-    values = refined(integral, budget, steps, promised, minimum=2 if rule == "trapezoid" else 1)
+    values = refined(integral, budget, steps, promised, x.shape, minimum=2 if rule == "trapezoid" else 1)
     extras = precision_error(model, quick, x, scored, of, batch_size, precision)
     return Attribution(
         values.astype(x.dtype), scored.scores, scored.target, completeness(values, promised), extras, budget

@@ -107,7 +107,7 @@ def integrated_gradients(
     promised = scored.explained - np.mean(
         [score(model, start, scored.resolved, of, batch_size).explained for start in starts], axis=0
     )
-    values = refined(integral, budget, steps, promised, len(starts), minimum=2 if rule == "trapezoid" else 1)
+    values = refined(integral, budget, steps, promised, x.shape, len(starts), 2 if rule == "trapezoid" else 1)
     extras = precision_error(model, quick, x, scored, of, batch_size, precision)
     if not multiply_by_input:
         return Attribution(means.astype(x.dtype), scored.scores, scored.target, extras=extras, budget=budget)

@@ -17,9 +17,15 @@ Integral = Callable[[int, npt.NDArray[Any]], Array]
 
 
 def refined(
-    integral: Integral, budget: Budget, steps: int, promised: Array, per_unit: int = 1, minimum: int = 1
+    integral: Integral,
+    budget: Budget,
+    steps: int,
+    promised: Array,
+    shape: tuple[int, ...],
+    per_unit: int = 1,
+    minimum: int = 1,
 ) -> Array:
-    """Attributions (N, ...) of all inputs, with more steps for those whose sum misses what it should be by too much.
+    """Attributions of all inputs, with more steps for those whose sum misses what it should be by too much.
 
     Parameters
     ----------
@@ -29,14 +35,12 @@ def refined(
         Of the first round.
     promised : ndarray (N,)
         What the attributions of each input should add up to.
+    shape : tuple of int (N, ...)
     per_unit, minimum : int
         As for `Budget.rounds`.
     """
-    values = np.zeros((len(promised), 0))
+    values = np.zeros(shape)
     for count in budget.rounds(steps, per_unit, minimum, fresh=True):
-        found = integral(count, budget.active)
-        if values.shape[1:] != found.shape[1:]:
-            values = np.zeros((len(promised), *found.shape[1:]))
-        values[budget.active] = found
+        values[budget.active] = integral(count, budget.active)
         budget.report(completeness(values, promised).relative)
     return values

@@ -16,7 +16,8 @@ from ..estimates import completeness
 from ..explanation import Array
 from ..players import Bools
 from ..registry import Attribution, register
-from .shapley_game import Floats, shapley_games
+from .shapley_game import Floats
+from .shapley_setup import shapley_games
 
 MOST_PLAYERS = 20
 

@@ -18,7 +18,8 @@ from ..players import Bools
 from ..registry import Attribution, register
 from .kernelshap_coalitions import Coalitions, Plan, every_pair, pair_counts, plan
 from .kernelshap_regression import PairRegression
-from .shapley_game import Floats, Games, players_error, shapley_games
+from .shapley_game import Floats, Games, players_error
+from .shapley_setup import shapley_games
 
 
 @register(

@@ -20,7 +20,8 @@ from .lime_neighbours import Neighbours
 from .lime_pictures import HiddenSuperpixels, hidden
 from .lime_regression import LocalFit
 from .lime_tables import NoisyRows
-from .shapley_game import Games, background_rows, players_error, several_players
+from .shapley_game import Games, players_error
+from .shapley_setup import background_rows, several_players
 
 
 @register(

@@ -47,7 +47,8 @@ def local_fit(rows: Floats, worth: Floats, nearness: Floats, drawn: bool) -> Loc
         Whether the rows are a random choice; otherwise they are all there are, and there is no sampling error.
     """
     shares = nearness / nearness.sum()
-    centre, level = shares @ rows, shares @ worth
+    # Measured from the first: a network that does not vary then gives zeros and no rounding errors.
+    centre, level = shares @ rows, worth[0] + shares @ (worth - worth[0])
     centred, deviation = rows - centre, worth - level
     moment = centred.T @ (nearness[:, None] * centred) + PENALTY * np.eye(rows.shape[1])
     inverse = np.linalg.inv(moment)

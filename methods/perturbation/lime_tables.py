@@ -48,7 +48,8 @@ class NoisyRows:
     ) -> None:
         rows = background.reshape(len(background), -1).astype(np.float64)
         self._mean, self._scale = rows.mean(axis=0), rows.std(axis=0)
-        self._varies = self._scale > 0
+        # The deviation of a constant column is not always 0 to the last digit.
+        self._varies = rows.min(axis=0) < rows.max(axis=0)
         if not self._varies.any():
             raise MethodError("No column of the background varies.", "Pass several different rows as background.")
         self._x, self._scored, self._model = x, scored, model
@@ -59,6 +60,7 @@ class NoisyRows:
         self._noise = [np.zeros((1, columns)) for _ in x]
         self._worth = [np.array([explained], dtype=np.float64) for explained in scored.explained]
         self.evaluations = 0
+        self._quick: Model | None = None
 
     def fit(self, samples: Sequence[int], total: int) -> dict[int, LocalFit]:
         for i in samples:
@@ -80,7 +82,8 @@ class NoisyRows:
     def _run(self, samples: Sequence[int], total: int) -> None:
         known = {i: len(self._worth[i]) for i in samples}
         counts = [total - known[i] for i in samples]
-        quick = self._model.streamlined(self._x, sum(counts))
+        if self._quick is None:
+            self._quick = self._model.streamlined(self._x, sum(counts))
 
         def points(sample: int, part: slice) -> Array:
             noise = np.zeros((part.stop - part.start, len(self._varies)))
@@ -90,7 +93,7 @@ class NoisyRows:
             return moved.astype(self._x.dtype)
 
         for sample, _, values in values_at(
-            quick, points, samples, counts, self._x.shape[1:], self._scored.resolved, self._of, self._batch_size
+            self._quick, points, samples, counts, self._x.shape[1:], self._scored.resolved, self._of, self._batch_size
         ):
             self._worth[sample] = np.concatenate([self._worth[sample], values])
         self.evaluations += sum(counts)

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from ...backends.model import LayerInfo, Model
+from ...backends.protocol import Backend, OperationRule, Tensor
 from ..explanation import Array
 from .local import Box, Cut, Local, Span, slices
 
@@ -70,24 +71,37 @@ def _cuts(model: Model, x: Array, boxes: Sequence[Box]) -> list[Cut]:
     probe = x.copy()
     # What depends on NaN is NaN, whatever the values and weights are.
     probe[:, :, starts[0] : starts[0] + block[0], starts[1] : starts[1] + block[1]] = np.nan
+    with model.backend.intercept(_keeping_nan(model.backend)):
+        reached = model.activations(model.tensor(probe), list(steps))[1]
     found: dict[tuple[object, ...], tuple[float, Cut]] = {}
-    for (name, step), activation in zip(
-        steps.items(), model.activations(model.tensor(probe), list(steps))[1], strict=True
-    ):
-        touched = np.isnan(model.backend.numpy(activation)).any(axis=(0, 1))
+    for (name, step), activation in zip(steps.items(), reached, strict=True):
+        touched = np.isnan(model.backend.numpy(activation)).max(axis=(0, 1))
         reach = [
-            _reach(touched.any(axis=1 - axis), starts[axis] // step[axis], block[axis] // step[axis]) for axis in (0, 1)
+            _reach(np.max(touched, axis=1 - axis), starts[axis] // step[axis], block[axis] // step[axis])
+            for axis in (0, 1)
         ]
         if reach[0] is None or reach[1] is None:
             continue
         cells = (size[0] // step[0], size[1] // step[1])
         crop = (_crop(boxes, 0, step, cells, reach[0]), _crop(boxes, 1, step, cells, reach[1]))
         saving = work[name] * (1 - math.prod(crop) / math.prod(cells))
-        # Of layers that reach equally far the last: inside of a block a way leads around each layer.
+        # Of layers that reach equally far the last and outermost: inside of a block a way leads around each layer.
         known = found.get((step, *reach), (_LEAST_SAVING, None))
-        if saving >= known[0]:
+        if saving > known[0]:
             found[step, *reach] = saving, Cut(name, step, cells, (reach[0], reach[1]), crop)
     return [cut for _, cut in sorted(found.values(), key=itemgetter(0), reverse=True)]
+
+
+def _keeping_nan(backend: Backend) -> dict[str, OperationRule]:
+    """The operations that a framework may take NaN away with."""
+
+    def pool(call: Callable[..., Tensor], x: Tensor) -> Tensor:
+        marks = backend.numpy(
+            call(backend.asarray(np.isnan(backend.numpy(x)), backend.dtype(x), backend.tensor_device(x)))
+        )
+        return call(x) + backend.asarray(np.where(marks > 0, np.nan, 0), backend.dtype(x), backend.tensor_device(x))
+
+    return {"relu": lambda call, x: call(x) + x * 0, "max_pool2d": pool}
 
 
 def _step(layer: LayerInfo, size: Span) -> Span | None:

@@ -47,7 +47,8 @@ def occlusion(
 
     The first window lies at the origin, the last one reaches the end and is cut off there where the stride does not
     divide the rest: every value is covered. ``values`` has the shape of the input, ``error`` is None. Windows that
-    change nothing, and windows that change the same values, are not run again.
+    change nothing, and windows that change the same values, are not run again; layers that see a window's surroundings
+    only, such as the first ones of a convolutional network, are not run on the rest of the picture.
 
     Parameters
     ----------

@@ -16,7 +16,8 @@ from ..checks import positive_count, random_seed
 from ..explanation import Array
 from ..players import Bools
 from ..registry import Attribution, register
-from .shapley_game import Floats, players_error, shapley_games
+from .shapley_game import Floats, players_error
+from .shapley_setup import shapley_games
 
 # Truth values of coalitions that are held at once.
 _HELD = 1 << 24

@@ -160,7 +160,10 @@ def test_the_network_is_as_it_was_when_the_loop_is_left(backend: Backend) -> Non
     for _ in values_at(model, made, range(3), 5, (3, 8, 8), TARGETS, "logit", 4):
         break
     assert model.net.training
+
+    def failing(_sample: int, part: slice) -> np.ndarray:
+        raise KeyError("the user's own error")
+
     with pytest.raises(KeyError):
-        for _ in values_at(model, made, range(3), 5, (3, 8, 8), TARGETS, "logit", 4):
-            raise KeyError
+        next(values_at(model, failing, range(3), 5, (3, 8, 8), TARGETS, "logit", 4))
     assert model.net.training

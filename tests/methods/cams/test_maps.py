@@ -43,7 +43,7 @@ def test_both_frameworks_agree(both: tuple[Backend, Backend], method: str) -> No
 
 
 @pytest.mark.parametrize("method", ALL)
-@pytest.mark.parametrize("size", [1, 2, 5, 64])
+@pytest.mark.parametrize("size", [1, 2, 64])
 def test_a_sample_does_not_feel_its_batch(backend: Backend, method: str, size: int) -> None:
     model, layer = pooled_net(backend), layer_of(method)
     alone = [tl.explain(model, X[i : i + 1], method, TARGETS[i], layer=layer, batch_size=1).values[0] for i in range(3)]

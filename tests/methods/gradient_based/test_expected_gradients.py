@@ -8,6 +8,7 @@ import pytest
 import twinlens as tl
 from twinlens.backends import Backend
 
+from ...frameworks import need
 from ...nets import linear_net, pictures, power_net, small_net
 
 
@@ -102,6 +103,68 @@ def test_a_target_function_is_explained_too(backend: Backend, rng: np.random.Gen
     )
     np.testing.assert_allclose(found.values, weights[1] * (x - background.mean(axis=0)), rtol=1e-12)
     assert (np.abs(found.error.values) < 1e-12).all()
+
+
+def test_gradient_shap_is_another_name_of_it(backend: Backend) -> None:
+    model, x, background = small_net(backend), pictures(2), pictures(3, seed=7)
+    one, other = (
+        tl.explain(model, x, name, 1, background=background, samples=6)
+        for name in ("expected_gradients", "gradient_shap")
+    )
+    np.testing.assert_array_equal(one.values, other.values)
+    assert other.method == "gradient_shap"
+
+
+def test_it_is_near_captums_gradient_shap() -> None:
+    attr = pytest.importorskip("captum.attr")
+    backend = need("torch")
+    model, x, background = (
+        small_net(backend, dtype="float64"),
+        pictures(1).astype(float),
+        pictures(4, seed=7).astype(float),
+    )
+    with backend.seeded(0):
+        state = np.random.get_state()  # noqa: NPY002
+        expected = attr.GradientShap(model.net.eval()).attribute(
+            model.tensor(x), model.tensor(background), n_samples=2000, stdevs=0.0, target=2
+        )
+        np.random.set_state(state)  # noqa: NPY002
+    found = tl.explain(model, x, "gradient_shap", 2, background=background, samples=400)
+    off = np.linalg.norm(found.values - expected.detach().numpy())
+    assert off < 0.1 * np.linalg.norm(found.values)
+
+
+def test_its_standard_error_is_that_of_the_draws(backend: Backend) -> None:
+    model, x, background = small_net(backend, dtype="float64"), pictures(1), pictures(3, seed=7)
+    exact = tl.explain(model, x, "expected_gradients", 2, background=background, samples=3000).values
+    offs, claims = [], []
+    for seed in range(10):
+        found = tl.explain(model, x, "expected_gradients", 2, background=background, samples=30, seed=seed)
+        offs.append(np.linalg.norm(found.values - exact) / np.linalg.norm(found.values))
+        claims.append(found.extras["relative_standard_error"][0])
+    # The strata make the draws better than independent ones, never worse.
+    assert 0.1 * np.mean(claims) < np.mean(offs) < 1.2 * np.mean(claims)
+
+
+def test_the_tolerance_holds_for_the_residual_and_for_the_map(backend: Backend) -> None:
+    model, x, background = small_net(backend), pictures(3)[[0, 2]], pictures(4, seed=7)
+    found = tl.explain(model, x, "expected_gradients", 1, background=background, samples=8, tolerance=0.2)
+    assert found.stopped == "tolerance"
+    assert (found.error.relative <= 0.2).all()
+    assert (found.extras["relative_standard_error"] <= 0.2).all()
+    assert found.evaluations > 16
+    limited = tl.explain(
+        model, x, "expected_gradients", 1, background=background, samples=8, tolerance=1e-6, max_evaluations=100
+    )
+    assert (limited.evaluations, limited.stopped) == (100, "max_evaluations")
+
+
+def test_one_draw_meets_no_tolerance(backend: Backend) -> None:
+    model, x, background = small_net(backend), pictures(1), pictures(4, seed=7)
+    found = tl.explain(
+        model, x, "expected_gradients", 1, background=background, samples=1, tolerance=100.0, max_evaluations=20
+    )
+    assert found.evaluations > 1
 
 
 def test_the_background_must_be_given(backend: Backend) -> None:

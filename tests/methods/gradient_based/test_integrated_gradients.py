@@ -9,6 +9,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend
+from twinlens.methods.baselines import baselines
 
 from ...nets import formula_net, linear_net, pictures, power_net, small_net
 
@@ -201,3 +202,113 @@ def test_both_frameworks_agree(both: tuple[Backend, Backend]) -> None:
     )
     np.testing.assert_allclose(torch.values, paddle.values, rtol=1e-9, atol=1e-13)
     np.testing.assert_allclose(torch.error.scale, paddle.error.scale, rtol=1e-9)
+
+
+# -- baselines by name, and several --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["blur", "mean", "noise"])
+def test_a_baseline_by_name_is_the_array_of_that_name(backend: Backend, name: str) -> None:
+    model, x = small_net(backend, dtype="float64"), pictures(2)
+    (array,) = baselines(name, x.astype(np.float64), seed=7)
+    named, given = (
+        tl.explain(model, x, "integrated_gradients", 1, steps=4, baseline=baseline, seed=7)
+        for baseline in (name, array)
+    )
+    np.testing.assert_array_equal(named.values, given.values)
+    np.testing.assert_array_equal(named.error.values, given.error.values)
+
+
+def test_several_baselines_give_the_mean_over_them(backend: Backend) -> None:
+    model, x = small_net(backend, dtype="float64"), pictures(2)
+    several = [0.0, "blur", pictures(1, seed=9)[0]]
+    each = [tl.explain(model, x, "integrated_gradients", [3, 1], steps=6, baseline=baseline) for baseline in several]
+    found = tl.explain(model, x, "integrated_gradients", [3, 1], steps=6, baseline=several)
+    np.testing.assert_allclose(found.values, np.mean([one.values for one in each], axis=0), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(found.error.scale, np.mean([one.error.scale for one in each], axis=0), rtol=1e-9)
+    np.testing.assert_allclose(found.error.values, np.mean([one.error.values for one in each], axis=0), atol=1e-12)
+    assert found.evaluations == 2 * 6 * 3
+    course = tl.explain(
+        model, x, "integrated_gradients", [3, 1], steps=6, baseline=several, multiply_by_input=False
+    ).values
+    alone = [
+        tl.explain(model, x, "integrated_gradients", [3, 1], steps=6, baseline=one, multiply_by_input=False).values
+        for one in several
+    ]
+    np.testing.assert_allclose(course, np.mean(alone, axis=0), rtol=1e-10, atol=1e-14)
+
+
+def test_from_noise_the_seed_decides(backend: Backend) -> None:
+    model, x = small_net(backend), pictures(1)
+    one, again, other = (
+        tl.explain(model, x, "integrated_gradients", 0, steps=3, baseline="noise", seed=seed) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one.values, again.values)
+    assert not np.allclose(one.values, other.values)
+    assert other.seed == 2
+
+
+# -- until it adds up ----------------------------------------------------------------------------------------
+
+
+def test_the_tolerance_doubles_the_steps_of_those_that_need_it(backend: Backend) -> None:
+    model, x = small_net(backend, dtype="float64"), pictures(4)
+    found = tl.explain(model, x, "integrated_gradients", 1, steps=3, tolerance=0.01)
+    assert found.stopped == "tolerance"
+    assert (found.error.relative <= 0.01).all()
+    # Every input's map is that of a plain run with as many steps as it took.
+    spent = 0
+    for i in range(4):
+        for steps in (3 * 2**k for k in range(12)):
+            plain = tl.explain(model, x[i : i + 1], "integrated_gradients", 1, steps=steps)
+            spent += steps
+            if plain.error.relative[0] <= 0.01:
+                break
+        np.testing.assert_allclose(found.values[i], plain.values[0], rtol=1e-9, atol=1e-13)
+    assert found.evaluations == spent
+
+
+def test_the_course_variant_meets_the_tolerance_of_its_product(backend: Backend) -> None:
+    model, x = small_net(backend, dtype="float64"), pictures(2)
+    params = {"steps": 3, "tolerance": 0.01}
+    course = tl.explain(model, x, "integrated_gradients", 1, multiply_by_input=False, **params)
+    paper = tl.explain(model, x, "integrated_gradients", 1, **params)
+    assert course.evaluations == paper.evaluations > 6
+    np.testing.assert_allclose(x * course.values, paper.values, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_goes_on_until_the_tolerance(backend: Backend, rng: np.random.Generator, rule: str) -> None:
+    model, x = power_net(backend, rng.random((1, 6)), 3), rng.random((2, 6))
+    found = tl.explain(model, x, "integrated_gradients", 0, steps=2, rule=rule, tolerance=0.05)
+    assert found.stopped == "tolerance"
+    assert (found.error.relative <= 0.05).all()
+
+
+def test_limits_end_it_and_say_so(backend: Backend) -> None:
+    model, x = small_net(backend), pictures(2)
+    few = tl.explain(model, x, "integrated_gradients", 1, steps=50, max_evaluations=30)
+    assert (few.evaluations, few.stopped) == (30, "max_evaluations")
+    np.testing.assert_allclose(
+        few.values, tl.explain(model, x, "integrated_gradients", 1, steps=15).values, rtol=1e-4, atol=1e-7
+    )
+    never = tl.explain(model, x, "integrated_gradients", 1, steps=2, rule="left", tolerance=1e-12)
+    assert never.stopped == "growth"
+    with pytest.raises(tl.errors.MethodError, match="at least 4"):
+        tl.explain(model, x, "integrated_gradients", 1, baseline=[0.0, 1.0], max_evaluations=3)
+
+
+def test_an_input_that_is_its_baseline_is_done_at_once(backend: Backend) -> None:
+    x = pictures(2)
+    found = tl.explain(small_net(backend), x, "integrated_gradients", 1, steps=4, baseline=x, tolerance=0.01)
+    assert (found.evaluations, found.stopped) == (8, "tolerance")
+    assert not found.values.any()
+
+
+@pytest.mark.parametrize("steps", [201, 1000])
+def test_many_steps_are_gausss_too(backend: Backend, rng: np.random.Generator, steps: int) -> None:
+    # A pole near the path: few points would not do.
+    model = formula_net(backend, lambda u, w: (1 / (u + 0.01)) @ w, np.ones((3, 1)))
+    x = rng.random((1, 3))
+    found = tl.explain(model, x, "integrated_gradients", 0, steps=steps)
+    np.testing.assert_allclose(found.values, 1 / (x + 0.01) - 100, rtol=1e-10)

@@ -8,6 +8,7 @@ import pytest
 import twinlens as tl
 from twinlens.backends import Backend, Model
 
+from ...frameworks import need
 from ...nets import linear_net, pictures, power_net, small_net
 
 
@@ -142,6 +143,103 @@ def test_more_samples_bring_it_nearer_to_the_expectation(backend: Backend, rng: 
     assert off[1] / 2 < claimed < 2 * off[1]
 
 
+def test_squares_and_variances_are_those_of_a_plain_loop(backend: Backend) -> None:
+    model, x = small_net(backend, dtype="float64"), pictures(2)
+    gradients = naive_gradients(model, x, 3, samples=7, sigma=0.2, seed=5)
+    squared, variance = (
+        tl.explain(model, x, "smoothgrad", 3, samples=7, sigma=0.2, seed=5, aggregate=aggregate)
+        for aggregate in ("squared", "variance")
+    )
+    np.testing.assert_allclose(squared.values, (gradients**2).mean(axis=1), rtol=1e-11, atol=1e-14)
+    by_pixel = (gradients**2).std(axis=1, ddof=1) / np.sqrt(7)
+    np.testing.assert_allclose(squared.error.values, np.sqrt((by_pixel**2).sum(axis=(1, 2, 3))), rtol=1e-8)
+    np.testing.assert_allclose(variance.values, gradients.var(axis=1, ddof=1), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(variance.error.scale, np.linalg.norm(variance.values.reshape(2, -1), axis=1), rtol=1e-8)
+
+
+def test_of_a_quadratic_network_the_variance_tends_to_that_of_the_noise(
+    backend: Backend, rng: np.random.Generator
+) -> None:
+    weights, x = rng.normal(size=(1, 6)), rng.random((1, 6))
+    deviation = 0.3 * (x.max() - x.min())
+    expected = (2 * weights * deviation) ** 2
+    found = tl.explain(
+        power_net(backend, weights, 2), x, "smoothgrad", 0, samples=4000, sigma=0.3, aggregate="variance"
+    )
+    off = np.linalg.norm(found.values - expected)
+    assert off < 0.1 * np.linalg.norm(expected)
+    assert found.error.values[0] / 4 < off < 4 * found.error.values[0]
+
+
+def test_a_linear_network_has_no_variance(backend: Backend, rng: np.random.Generator) -> None:
+    model, x = linear_net(backend, rng.normal(size=(3, 10))), rng.random((2, 10))
+    found = tl.explain(model, x, "smoothgrad", 1, samples=5, aggregate="variance")
+    assert not found.values.any()
+    assert (found.error.relative == 0).all()
+
+
+def test_tiny_gradients_do_not_vanish_in_single_precision(backend: Backend) -> None:
+    # The squares of what these differ by are below the smallest float32.
+    model = power_net(backend, np.full((1, 5), 1e-24), 2, "float32")
+    x = np.linspace(0, 1, 5, dtype=np.float32).reshape(1, 5)
+    for aggregate in ("mean", "absolute"):
+        found = tl.explain(model, x, "smoothgrad", 0, samples=20, aggregate=aggregate)
+        assert 1e-3 < found.error.relative[0] < 1
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "kind"), [("mean", "smoothgrad"), ("squared", "smoothgrad_sq"), ("variance", "vargrad")]
+)
+def test_aggregates_are_captums(aggregate: str, kind: str) -> None:
+    attr = pytest.importorskip("captum.attr")
+    backend = need("torch")
+    model, x = small_net(backend, dtype="float64"), pictures(1).astype(np.float64)
+    with backend.seeded(0):
+        expected = attr.NoiseTunnel(attr.Saliency(model.net.eval())).attribute(
+            model.tensor(x), nt_type=kind, nt_samples=3000, stdevs=0.2 * (x.max() - x.min()), target=2, abs=False
+        )
+    found = tl.explain(model, x, "smoothgrad", 2, samples=3000, sigma=0.2, aggregate=aggregate)
+    # Other noise: as far apart as two estimates with these errors are.
+    off = np.linalg.norm(found.values - expected.detach().numpy())
+    assert 0.5 < off / (2**0.5 * found.error.values[0]) < 1.5
+
+
+# -- until it is certain enough ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "absolute", "squared", "variance"])
+def test_the_tolerance_adds_copies_where_they_are_needed(backend: Backend, aggregate: str) -> None:
+    model, x = small_net(backend), pictures(4)
+    found = tl.explain(model, x, "smoothgrad", 1, samples=4, tolerance=0.2, aggregate=aggregate)
+    assert found.stopped == "tolerance"
+    assert (found.error.relative <= 0.2).all()
+    assert found.evaluations > 4 * 4
+
+
+def test_rounds_go_on_with_the_noise_of_one_long_run(backend: Backend) -> None:
+    model, x = small_net(backend, dtype="float64"), pictures(2)
+    rounds = tl.explain(model, x, "smoothgrad", 1, samples=5, tolerance=1e-9, max_evaluations=2 * 40)
+    assert (rounds.evaluations, rounds.stopped) == (80, "max_evaluations")
+    whole = tl.explain(model, x, "smoothgrad", 1, samples=40)
+    assert (whole.evaluations, whole.stopped) == (80, None)
+    np.testing.assert_allclose(rounds.values, whole.values, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(rounds.error.values, whole.error.values, rtol=1e-8)
+
+
+def test_an_input_that_is_certain_is_left_out_of_further_rounds(backend: Backend) -> None:
+    # Without a range there is no noise: the first input is certain after the first round.
+    x = np.stack([np.full(6, 0.5), np.linspace(-1, 1, 6)])
+    found = tl.explain(power_net(backend, np.ones((1, 6)), 2), x, "smoothgrad", 0, samples=4, tolerance=0.05)
+    assert found.stopped == "tolerance"
+    assert found.evaluations - 4 in {4 * 2**k for k in range(1, 12)}
+
+
+def test_the_seconds_are_a_limit(backend: Backend) -> None:
+    found = tl.explain(small_net(backend), pictures(1), "smoothgrad", 1, samples=10**6, max_seconds=0.2)
+    assert found.stopped == "max_seconds"
+    assert 8 <= found.evaluations < 10**6
+
+
 @pytest.mark.parametrize(
     ("params", "named"),
     [
@@ -152,6 +250,10 @@ def test_more_samples_bring_it_nearer_to_the_expectation(backend: Backend, rng: 
         ({"sigma": float("nan")}, "sigma=nan"),
         ({"sigma": "much"}, "sigma='much'"),
         ({"aggregate": "median"}, "median"),
+        ({"aggregate": "variance", "samples": 1}, "samples=1"),
+        ({"tolerance": 0}, "tolerance=0"),
+        ({"max_evaluations": -5}, "max_evaluations=-5"),
+        ({"max_seconds": "long"}, "max_seconds='long'"),
         ({"seed": -1}, "seed=-1"),
         ({"seed": 0.5}, "seed=0.5"),
         ({"seed": None}, "seed=None"),

@@ -82,17 +82,17 @@ def test_it_is_unbiased_and_its_standard_errors_are_calibrated(backend: Backend,
 
 def test_it_errs_less_than_shap_with_as_many_coalitions(backend: Backend) -> None:
     shap = pytest.importorskip("shap")
-    model, x = mixing_net(backend, 12), table(1, 12)
+    model, x = mixing_net(backend, 9), table(1, 9)
     exact = tl.explain(model, x, "exact_shapley", 0).values[0]
-    off = [tl.explain(model, x, "kernelshap", 0, samples=200, seed=s).values[0] - exact for s in range(10)]
-    peer = shap.KernelExplainer(lambda batch: model.forward(batch)[:, 0], np.zeros((1, 12)))
+    off = [tl.explain(model, x, "kernelshap", 0, samples=460, seed=s).values[0] - exact for s in range(10)]
+    peer = shap.KernelExplainer(lambda batch: model.forward(batch)[:, 0], np.zeros((1, 9)))
     state = np.random.get_state()  # noqa: NPY002
     try:
         np.random.seed(0)  # noqa: NPY002
-        peers = [peer.shap_values(x[0], nsamples=200, l1_reg=False, silent=True) - exact for _ in range(10)]
+        peers = [peer.shap_values(x[0], nsamples=460, l1_reg=False, silent=True) - exact for _ in range(10)]
     finally:
         np.random.set_state(state)  # noqa: NPY002
-    assert np.square(off).mean() < np.square(peers).mean()
+    assert np.square(off).mean() < 0.7 * np.square(peers).mean()
 
 
 def test_on_few_columns_it_is_shaps(backend: Backend) -> None:
