@@ -78,8 +78,8 @@ def explain(
         seconds=time.perf_counter() - start,
         error=found.error,
         extras=found.extras,
-        evaluations=found.budget and found.budget.evaluations,
-        stopped=found.budget and found.budget.stopped,
+        evaluations=None if found.budget is None else found.budget.evaluations,
+        stopped=None if found.budget is None else found.budget.stopped,
     )
 
 

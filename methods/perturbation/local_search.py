@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from ...backends.model import LayerInfo, Model
+from ...backends.layer_table import LayerInfo
+from ...backends.model import Model
 from ...backends.protocol import Backend, OperationRule, Tensor
 from ..explanation import Array
 from .local import Box, Cut, Local, Span, slices

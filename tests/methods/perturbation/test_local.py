@@ -55,7 +55,8 @@ def mean(t: Any) -> Any:
 def plain(f: Framework) -> Any:
     return f.nn.Sequential(
         f.conv(3, 6, 3, padding=1), f.norm(6), f.nn.ReLU(), f.max_pool(2),
-        f.conv(6, 6, 3, padding=1), f.nn.ReLU(), f.conv(6, 4, 3, padding=1), f.nn.Flatten(), f.nn.Linear(4 * 16 * 24, 5),
+        f.conv(6, 6, 3, padding=1), f.nn.ReLU(), f.conv(6, 4, 3, padding=1), f.nn.Flatten(),
+        f.nn.Linear(4 * 16 * 24, 5),
     )  # fmt: skip
 
 
