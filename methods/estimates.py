@@ -26,19 +26,6 @@ def completeness(values: Array, promised: Array, name: str = "completeness resid
     )
 
 
-def standard_error(mean: Array, mean_square: Array, samples: int) -> ErrorEstimate:
-    """L2 norm of the standard error of a mean map, beside the norm of the map; unknown (NaN) for one draw.
-
-    Parameters
-    ----------
-    mean, mean_square : ndarray (N, ...)
-        Of the independent draws and of their squares.
-    samples : int
-        How many draws.
-    """
-    return spread(mean, np.maximum(mean_square - mean**2, 0) / (samples - 1 if samples > 1 else np.nan))
-
-
 def spread(values: Array, variance: Array) -> ErrorEstimate:
     """L2 norm of the standard error of a map of estimates, beside the norm of the map.
 

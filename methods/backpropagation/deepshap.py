@@ -9,7 +9,7 @@ import numpy as np
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
-from ...errors import InputError
+from ..background import background_rows
 from ..evaluation import score
 from ..explanation import Array
 from ..registry import Attribution, register
@@ -54,7 +54,7 @@ def deepshap(
         How many rows run at once: each pair of sample and background row is two (``reveal_cancel``: four).
     """
     layout = layout_of(rule)
-    rows = _background(model, x, background)
+    rows = background_rows(model, background, x)
     scored = score(model, x, target, of, batch_size)
 
     def pairs(part: slice) -> tuple[Array, Array, Target]:
@@ -77,15 +77,3 @@ def deepshap(
     return Attribution(
         mean.astype(x.dtype), scored.scores, scored.target, error, {"standard_error": known.astype(x.dtype)}
     )
-
-
-def _background(model: Model, x: Array, background: Any) -> Array:
-    try:
-        rows = model.check_input(background)
-    except InputError as error:
-        raise InputError(f"The background does not fit. {error.cause}", error.cure) from error
-    if rows.shape[1:] != x.shape[1:]:
-        raise InputError(
-            f"The background's samples have shape {rows.shape[1:]}, the input's {x.shape[1:]}.", "Make them alike."
-        )
-    return rows

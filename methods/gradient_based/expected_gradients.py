@@ -9,7 +9,7 @@ import numpy as np
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
-from ...errors import InputError
+from ..background import background_rows, mean_worth
 from ..budget import Budget
 from ..checks import positive_count, random_seed
 from ..estimates import completeness
@@ -81,11 +81,11 @@ def expected_gradients(
     batch_size : int or "auto"
     """
     samples, seed = positive_count("samples", samples), random_seed(seed)
-    rows = _background(model, x, background)
+    rows = background_rows(model, background, x)
     budget = Budget(len(x), tolerance, max_evaluations, max_seconds)
     scored = score(model, x, target, of, batch_size)
-    promised = scored.explained - _background_score(model, rows, scored.resolved, len(x), of, batch_size)
     quick = working_model(model, x, samples * len(x), precision)
+    promised = scored.explained - mean_worth(model, rows, scored.resolved, len(x), of, batch_size)
     generators = [np.random.default_rng([seed, i]) for i in range(len(x))]
     plans: dict[int, tuple[Array, Array]] = {}
     differences: dict[tuple[int, int], Array] = {}
@@ -124,28 +124,7 @@ def _relative(error: ErrorEstimate) -> Array:
     return relative
 
 
-def _background(model: Model, x: Array, background: Any) -> Array:
-    try:
-        rows = model.check_input(background)
-    except InputError as error:
-        raise InputError(f"The background does not fit. {error.cause}", error.cure) from error
-    if rows.shape[1:] != x.shape[1:]:
-        raise InputError(
-            f"The background's samples have shape {rows.shape[1:]}, the input's {x.shape[1:]}.", "Make them alike."
-        )
-    return rows
-
-
 def _stratified(rng: np.random.Generator, samples: int, rows: int) -> tuple[Array, Array]:
     alphas = (np.arange(samples) + rng.random(samples)) / samples
     rounds = [rng.permutation(rows) for _ in range(-(-samples // rows))]
     return alphas, np.concatenate(rounds)[:samples]
-
-
-def _background_score(model: Model, rows: Array, target: Target, samples: int, of: Of, batch_size: BatchSize) -> Array:
-    """Mean explained number of the background, for each sample's own target."""
-    if callable(target):
-        return np.full(samples, score(model, rows, target, of, batch_size).explained.mean())
-    targets = np.asarray(target)
-    means = {int(c): score(model, rows, int(c), of, batch_size).explained.mean() for c in np.unique(targets)}
-    return np.array([means[int(c)] for c in targets])

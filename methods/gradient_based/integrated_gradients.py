@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
+from ..background import worth
 from ..baselines import Baseline, baselines
 from ..budget import Budget
 from ..checks import random_seed
@@ -105,7 +106,7 @@ def integrated_gradients(
         return products
 
     promised = scored.explained - np.mean(
-        [score(model, start, scored.resolved, of, batch_size).explained for start in starts], axis=0
+        [worth(model, start, scored.resolved, of, batch_size) for start in starts], axis=0
     )
     values = refined(integral, budget, steps, promised, x.shape, len(starts), 2 if rule == "trapezoid" else 1)
     extras = precision_error(model, quick, x, scored, of, batch_size, precision)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
-from ...errors import InputError, MethodError
+from ...errors import MethodError
+from ..background import background_rows
 from ..checks import positive_count, random_seed
 from ..evaluation import score
 from ..explanation import Array, ErrorEstimate
@@ -68,7 +69,7 @@ def feature_permutation(
     batch_size : int or "auto"
     """
     samples, seed = positive_count("samples", samples), random_seed(seed)
-    rows = x if background is None else _background(model, background, x)
+    rows = x if background is None else background_rows(model, background, x)
     donors = _donors(len(x), len(rows), samples, background is None, np.random.default_rng(seed))
     players = players_of(x, segments, segment_options)
     scored = score(model, x, target, of, batch_size)
@@ -95,18 +96,6 @@ def feature_permutation(
         segments_of(players, x),
         spent(len(x), sum(counts)),
     )
-
-
-def _background(model: Model, background: Any, x: Array) -> Array:
-    try:
-        rows = model.check_input(background)
-    except InputError as error:
-        raise InputError(f"The background does not fit. {error.cause}", error.cure) from error
-    if rows.shape[1:] != x.shape[1:]:
-        raise InputError(
-            f"The background's samples have shape {rows.shape[1:]}, the input's {x.shape[1:]}.", "Make them alike."
-        )
-    return rows
 
 
 def _donors(inputs: int, rows: int, samples: int, within: bool, rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -10,6 +10,7 @@ from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
 from ...errors import InputError, MethodError
+from ..background import background_rows
 from ..baselines import Baseline
 from ..budget import Budget
 from ..checks import finite, positive_count, random_seed
@@ -21,7 +22,7 @@ from .lime_pictures import HiddenSuperpixels, hidden
 from .lime_regression import LocalFit
 from .lime_tables import NoisyRows
 from .shapley_game import Games, players_error
-from .shapley_setup import background_rows, several_players
+from .shapley_setup import several_players
 
 
 @register(

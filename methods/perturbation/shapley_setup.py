@@ -10,13 +10,14 @@ import numpy as np
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
-from ...errors import InputError, MethodError
+from ...errors import MethodError
+from ..background import background_rows, mean_worth, worth
 from ..baselines import Baseline, baselines
 from ..checks import random_seed
 from ..evaluation import score
 from ..explanation import Array
 from ..players import Players, players_of
-from .shapley_game import Floats, Games
+from .shapley_game import Games
 
 
 def shapley_games(
@@ -57,10 +58,9 @@ def shapley_games(
         absent = [background_rows(model, background, x)] * len(x)
     scored = score(model, x, target, of, batch_size)
     if background is None:
-        worths = [score(model, rows, scored.resolved, of, batch_size).explained for rows in chosen]
-        empty = np.stack(worths).mean(axis=0, dtype=np.float64)
+        empty = np.mean([worth(model, rows, scored.resolved, of, batch_size) for rows in chosen], axis=0)
     else:
-        empty = _background_worth(model, absent[0], scored.resolved, len(x), of, batch_size)
+        empty = mean_worth(model, absent[0], scored.resolved, len(x), of, batch_size)
     return Games(model, x, scored, players, absent, empty, of, batch_size)
 
 
@@ -70,24 +70,3 @@ def several_players(x: Array, segments: Any, segment_options: Mapping[str, Any] 
     if x.ndim == 4 and min(each.count for each in players) == 1:
         raise MethodError("The picture is a single superpixel.", "Ask for more or smaller segments.")
     return players
-
-
-def background_rows(model: Model, background: Any, x: Array) -> Array:
-    """The background as a checked batch of the input's kind, or `InputError`."""
-    try:
-        rows = model.check_input(background)
-    except InputError as error:
-        raise InputError(f"The background does not fit. {error.cause}", error.cure) from error
-    if rows.shape[1:] != x.shape[1:]:
-        raise InputError(
-            f"The background's samples have shape {rows.shape[1:]}, the input's {x.shape[1:]}.", "Make them alike."
-        )
-    return rows
-
-
-def _background_worth(model: Model, rows: Array, target: Target, samples: int, of: Of, batch_size: BatchSize) -> Floats:
-    if callable(target):
-        return np.full(samples, score(model, rows, target, of, batch_size).explained.mean(dtype=np.float64))
-    targets = np.asarray(target)
-    means = {int(c): score(model, rows, int(c), of, batch_size).explained.mean(dtype=np.float64) for c in set(targets)}
-    return np.array([means[int(c)] for c in targets])

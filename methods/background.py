@@ -1,0 +1,68 @@
+"""Backgrounds: the samples that stand for "feature absent", and what the model says of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..backends.chunks import BatchSize
+from ..backends.model import Model
+from ..backends.objective import Of, Target
+from ..errors import InputError
+from .evaluation import score
+from .explanation import Array
+
+
+def background_rows(model: Model, background: Any, x: Array) -> Array:
+    """The background as a checked batch (B, ...) of samples like those of `x`.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    try:
+        rows = model.check_input(background)
+    except InputError as error:
+        raise InputError(f"The background does not fit. {error.cause}", error.cure) from error
+    if rows.shape[1:] != x.shape[1:]:
+        raise InputError(
+            f"The background's samples have shape {rows.shape[1:]}, the input's {x.shape[1:]}.", "Make them alike."
+        )
+    return rows
+
+
+def mean_worth(
+    model: Model, rows: Array, target: Target, samples: int, of: Of, batch_size: BatchSize
+) -> npt.NDArray[np.float64]:
+    """Mean explained number of the rows for each sample's own target: (samples,). The rows are run once.
+
+    Parameters
+    ----------
+    model : Model
+    rows : ndarray (B, ...)
+    target : ndarray of int (samples,) or callable
+    samples : int
+    of, batch_size
+        As for `score`.
+    """
+    first = score(model, rows, target if callable(target) else int(np.asarray(target)[0]), of, batch_size)
+    if callable(target):
+        return np.full(samples, first.explained.mean(dtype=np.float64))
+    targets = np.asarray(target)
+    with model.backend.no_grad():
+        native = model.tensor(first.scores)
+        means = {
+            int(label): model.backend.numpy(model.explained(native, int(label), of)).mean(dtype=np.float64)
+            for label in np.unique(targets)
+        }
+    return np.array([means[int(label)] for label in targets])
+
+
+def worth(model: Model, baseline: Array, target: Target, of: Of, batch_size: BatchSize) -> npt.NDArray[np.float64]:
+    """Explained number of each sample's baseline (N, ...): one run where all samples have the same."""
+    if (baseline == baseline[:1]).all():
+        return mean_worth(model, baseline[:1], target, len(baseline), of, batch_size)
+    return score(model, baseline, target, of, batch_size).explained.astype(np.float64)
