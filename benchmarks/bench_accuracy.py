@@ -159,7 +159,7 @@ def main() -> None:
         table.add_column(column)
     for name in arguments.only:
         table.add_row(*PARTS[name](arguments.rounds))
-    Console().print(table)
+    Console(width=140).print(table)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def main() -> None:
     for method in METHODS:
         peaks = [_peak(method, count, arguments.backend) for count in (100, 10_000)]
         table.add_row(method, *(f"{peak:.0f}" for peak in peaks), f"{peaks[1] / peaks[0]:.2f}")
-    Console().print(table)
+    Console(width=140).print(table)
 
 
 def _peak(method: str, count: int, backend: str) -> float:

@@ -23,10 +23,17 @@ def network(kind: str, size: int) -> tl.Model:
         return tl.load_model("torchvision:resnet18")
     from torch import nn
 
-    width = size // 8
-    layers = [nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU()]
-    layers += [nn.Conv2d(64, 64, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(64 * width * width, 16)]
-    return tl.wrap(nn.Sequential(*layers))
+    class Plain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.features = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU())
+            self.head = nn.Linear(64 * (size // 4) ** 2, 16)
+
+        def forward(self, x: Any) -> Any:
+            # captum's LRP has no rule for a Flatten layer.
+            return self.head(self.features(x).flatten(1))
+
+    return tl.wrap(Plain())
 
 
 def params_for(peer: Peer, x: np.ndarray) -> dict[str, Any]:
@@ -45,7 +52,7 @@ def main() -> None:
     for column in ("method", "network", "batch", "library", "twinlens, ms", "library, ms", "times faster"):
         table.add_column(column, justify="left" if column in ("method", "network", "library") else "right")
     nets = {kind: network(kind, arguments.size) for kind in ("resnet", "plain")}
-    console = Console()
+    console = Console(width=140)
     for method in arguments.only:
         peer = PEERS[method]
         model = nets[peer.net]
@@ -59,7 +66,7 @@ def main() -> None:
 
         console.print(method, style="dim", end=" ")
         mine, other, ratio = paired(ours, theirs, arguments.rounds)
-        kind = {"resnet": "ResNet-18", "plain": "three convolutions"}[peer.net]
+        kind = {"resnet": "ResNet-18", "plain": "2 convolutions"}[peer.net]
         row = [method, kind, str(peer.batch), peer.library, f"{mine:.0f}", f"{other:.0f}", f"{1 / ratio:.2f}"]
         console.print(row[-1], style="dim")
         table.add_row(*row)

@@ -78,7 +78,7 @@ def main() -> None:
             difference = float(np.abs(ours() - loop()).max())
             mine, theirs, ratio = paired(ours, loop, arguments.rounds)
             table.add_row(name, str(batch), f"{mine:.1f}", f"{theirs:.1f}", f"{ratio:.3f}", f"{difference:.1e}")
-    Console().print(table)
+    Console(width=140).print(table)
 
 
 if __name__ == "__main__":

@@ -183,8 +183,8 @@ def background(x: Array) -> Array:
 
 
 _LAYER = "layer4"
-_SAMPLES = 5
-_STEPS = 10
+_SAMPLES = 10
+_STEPS = 20
 _PERTURBED = 64
 _PLAYERS: dict[str, Any] = {"segments": "grid", "segment_options": {"cells": 4}}
 _ON_LAYER: dict[str, Any] = {"layer": _LAYER}

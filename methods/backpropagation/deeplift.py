@@ -8,9 +8,8 @@ import numpy as np
 
 from ...backends.chunks import BatchSize
 from ...backends.model import Model, per_sample
-from ...backends.objective import Of, Target
+from ...backends.objective import Of, Target, class_targets
 from ..checks import baseline_like
-from ..evaluation import score
 from ..explanation import Array
 from ..registry import Attribution, register
 from .contributions import contributions, judged
@@ -62,16 +61,15 @@ def deeplift(
     """
     layout = layout_of(rule)
     start = baseline_like(baseline, x)
-    scored = score(model, x, target, of, batch_size)
-
-    listed = per_sample(scored.resolved, len(x))
+    listed = per_sample(target, len(x))
 
     def pairs(part: slice) -> tuple[Array, Array, Target]:
         return x[part], start[part], listed(part)
 
-    values, promised = np.zeros(x.shape), np.zeros(len(x))
-    for part, shares, difference in contributions(model, pairs, len(x), x.shape[1:], of, layout, batch_size):
-        values[part], promised[part] = shares, difference
-    return Attribution(
-        values.astype(x.dtype), scored.scores, scored.target, judged(values, promised, scored, tolerance)
+    runs = [found for _, found in contributions(model, pairs, len(x), x.shape[1:], of, layout, batch_size)]
+    values, scores, explained, reference = (
+        np.concatenate([getattr(run, name) for run in runs]) for name in ("values", "scores", "explained", "reference")
     )
+    classes = None if callable(target) else class_targets(target, len(x), scores)
+    error = judged(values, explained - reference, explained, float(np.finfo(x.dtype).eps), tolerance)
+    return Attribution(values.astype(x.dtype), scores, classes, error)

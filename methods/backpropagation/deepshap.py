@@ -63,15 +63,13 @@ def deepshap(
         return x[sample], rows[row], chosen if callable(chosen) else np.asarray(chosen)[sample]
 
     total, squares, promised = np.zeros(x.shape), np.zeros(x.shape), np.zeros(len(x))
-    for part, shares, difference in contributions(
-        model, pairs, len(x) * len(rows), x.shape[1:], of, layout, batch_size
-    ):
+    for part, found in contributions(model, pairs, len(x) * len(rows), x.shape[1:], of, layout, batch_size):
         sample = np.arange(part.start, part.stop) // len(rows)
-        np.add.at(total, sample, shares)
-        np.add.at(squares, sample, shares**2)
-        np.add.at(promised, sample, difference)
+        np.add.at(total, sample, found.values)
+        np.add.at(squares, sample, found.values**2)
+        np.add.at(promised, sample, found.explained - found.reference)
     mean = total / len(rows)
-    error = judged(mean, promised / len(rows), scored, tolerance)
+    error = judged(mean, promised / len(rows), scored.explained, float(np.finfo(x.dtype).eps), tolerance)
     spread = np.maximum(squares / len(rows) - mean**2, 0) / max(1, len(rows) - 1)
     known = np.sqrt(spread) if len(rows) > 1 else np.full(x.shape, np.nan)
     return Attribution(

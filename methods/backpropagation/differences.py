@@ -45,7 +45,7 @@ def difference_rules(backend: Backend, layout: Layout) -> Iterator[None]:
         return apply
 
     rules = dict.fromkeys(NONLINEAR, on_rows(_elementwise))
-    rules |= {"max_pool2d": on_rows(_pooled), "softmax": on_rows(softmax)}
+    rules |= {"relu": on_rows(_rectified), "max_pool2d": on_rows(_pooled), "softmax": on_rows(softmax)}
     if layout is REVEAL_CANCEL:
         rules |= dict.fromkeys(("linear", "conv2d"), on_rows(_parted))
     with backend.intercept(rules):
@@ -71,6 +71,22 @@ def _elementwise(backend: Backend, layout: Layout, call: Call, t: Tensor) -> Ten
         at_half = call(halfway)
         (derivative,) = backend.grad(at_half, [halfway], seeds=backend.detach(at_half) * 0.0 + 1.0)
         steepness = slope(backend, xs[start], xs[end], ys[start], ys[end], derivative)
+        return lambda signal: signal * steepness
+
+    return with_multipliers(backend, layout, t, y, multiplier)
+
+
+def _rectified(backend: Backend, layout: Layout, call: Call, t: Tensor) -> Tensor:
+    """ReLU: 1 or 0 on one side of zero, ``Δy / Δx`` across it, where the difference cancels no digits."""
+    x = backend.detach(t)
+    y = call(x)
+    xs, ys = layout.split(x), layout.split(y)
+
+    def multiplier(start: int, end: int) -> Multiplier:
+        across = (xs[start] > 0) != (xs[end] > 0)
+        dy, dx = ys[end] - ys[start], xs[end] - xs[start]
+        one_side = backend.sign(ys[start])
+        steepness = backend.where(across, dy / backend.where(across, dx, one_side * 0.0 + 1.0), one_side)
         return lambda signal: signal * steepness
 
     return with_multipliers(backend, layout, t, y, multiplier)
