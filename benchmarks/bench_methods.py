@@ -61,7 +61,9 @@ def main() -> None:
         params = params_for(peer, x)
         theirs = peer.make(model, x, targets)
 
-        def ours(model: Any = model, x: Any = x, method: str = method, targets: Any = targets, p: Any = params) -> Any:
+        chosen = targets if tl.methods()[method].targeted else None
+
+        def ours(model: Any = model, x: Any = x, method: str = method, targets: Any = chosen, p: Any = params) -> Any:
             return tl.explain(model, x, method, targets, **p).values
 
         console.print(method, style="dim", end=" ")

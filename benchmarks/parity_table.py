@@ -101,7 +101,7 @@ def beside_peer(method: str, size: int) -> tuple[str, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = peer.make(model, x, [1, 2])()
-    ours = tl.explain(model, x, method, [1, 2], **params).values
+    ours = tl.explain(model, x, method, [1, 2] if tl.methods()[method].targeted else None, **params).values
     if peer.compared == "scaled":
         ours, theirs = scaled(ours), scaled(theirs)
     return peer.library, f"{distance(ours, theirs.reshape(ours.shape)):.0e}"
@@ -121,7 +121,7 @@ def main() -> None:
     for name, method in track(chosen.items(), "methods", transient=True):
         params = {key: value(x) if callable(value) else value for key, value in PARAMS.get(name, {}).items()}
         found = {
-            dtype: [tl.explain(model, x, name, [1, 2], **params).values for model in pair]
+            dtype: [tl.explain(model, x, name, [1, 2] if method.targeted else None, **params).values for model in pair]
             for dtype, pair in pairs.items()
         }
         library, difference = beside_peer(name, arguments.size)

@@ -117,9 +117,9 @@ def _saliency_package(name: str, **options: Any) -> Callable[[Model, Array, list
 
         net = model.net.eval()
 
-        def gradients(images: Array, arguments: dict[str, Any], expected_keys: Any) -> dict[str, Array]:
+        def gradients(images: Array, call_model_args: dict[str, Any], expected_keys: Any) -> dict[str, Array]:
             native = torch.tensor(np.moveaxis(np.asarray(images, np.float32), -1, 1)).requires_grad_()
-            (gradient,) = torch.autograd.grad(net(native)[:, arguments["target"]].sum(), native)
+            (gradient,) = torch.autograd.grad(net(native)[:, call_model_args["target"]].sum(), native)
             return {library.base.INPUT_OUTPUT_GRADIENTS: np.moveaxis(gradient.numpy(), 1, -1)}
 
         method = getattr(library, name)()
@@ -153,7 +153,6 @@ def _lime(model: Model, x: Array, targets: list[int]) -> Call:
                 num_samples=_PERTURBED,
                 segmentation_fn=lambda image: _grid(image.shape[0]),
                 random_seed=0,
-                progress_bar=False,
             )
         return x
 
@@ -189,7 +188,7 @@ _PERTURBED = 64
 _PLAYERS: dict[str, Any] = {"segments": "grid", "segment_options": {"cells": 4}}
 _ON_LAYER: dict[str, Any] = {"layer": _LAYER}
 _ON_NEURON: dict[str, Any] = {"layer": _LAYER, "neuron": (3, 2, 2)}
-_WINDOW = {"window": 56, "stride": 28}
+_WINDOW = {"window": 28, "stride": 14}
 _CAM = {"layer": _LAYER}
 
 PEERS: dict[str, Peer] = {
@@ -218,7 +217,7 @@ PEERS: dict[str, Peer] = {
     "scorecam": Peer("grad-cam", _grad_cam("ScoreCAM"), _CAM, "none", batch=1),
     "ablationcam": Peer("grad-cam", _grad_cam("AblationCAM"), _CAM, "none", batch=1),
     "occlusion": Peer(
-        "captum", _captum("Occlusion", sliding_window_shapes=(3, 56, 56), strides=(3, 28, 28)), _WINDOW, batch=2
+        "captum", _captum("Occlusion", sliding_window_shapes=(3, 28, 28), strides=(3, 14, 14)), _WINDOW, batch=2
     ),
     "feature_ablation": Peer("captum", _captum("FeatureAblation", feature_mask=_mask), _PLAYERS, batch=2),
     "feature_permutation": Peer(
@@ -240,9 +239,7 @@ PEERS: dict[str, Peer] = {
     ),
     "lime": Peer("lime", _lime, _PLAYERS | {"samples": _PERTURBED}, "none", batch=1),
     "lime_package": Peer("lime", _lime, _PLAYERS | {"samples": _PERTURBED}, "none", batch=1),
-    "guided_integrated_gradients": Peer(
-        "saliency", _saliency_package("GuidedIG", x_steps=_STEPS), {"steps": _STEPS}, "none", batch=2
-    ),
+    # The package's guided integrated gradients do not run on NumPy 2.4.
     "blur_integrated_gradients": Peer(
         "saliency", _saliency_package("BlurIG", steps=_STEPS), {"steps": _STEPS}, "none", batch=2
     ),

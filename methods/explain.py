@@ -51,6 +51,8 @@ def explain(
             f"The model is a {type(model).__name__}, not a twinlens Model.", "Wrap it first: twinlens.wrap(net)."
         )
     chosen = get_method(method)
+    if target is not None and not chosen.targeted:
+        raise MethodError(f"{method} has no target.", "Leave target out: its own parameters say what is explained.")
     defaults = chosen.defaults
     for name in params:
         if name not in defaults:

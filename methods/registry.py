@@ -71,6 +71,8 @@ class Method:
     time, access, scope : str
         The taxonomy: intrinsic or post hoc, model-specific or model-agnostic, local or global.
     function : callable
+    targeted : bool
+        Whether it takes a target: a class, and not a layer or neuron that its own parameters name.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Method:
     time: Literal["intrinsic", "post hoc"] = "post hoc"
     access: Literal["model-specific", "model-agnostic"] = "model-specific"
     scope: Literal["local", "global"] = "local"
+    targeted: bool = True
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -112,13 +115,16 @@ def register(
     error: str,
     access: Literal["model-specific", "model-agnostic"] = "model-specific",
     scope: Literal["local", "global"] = "local",
+    targeted: bool = True,
 ) -> Callable[[Any], Any]:
     """Put a function into the table of methods under a name."""
 
     def add(function: Any) -> Any:
         if name in _METHODS:
             raise ValueError(f"the method '{name}' is registered twice")
-        _METHODS[name] = Method(name, family, paper, needs, error, function, access=access, scope=scope)
+        _METHODS[name] = Method(
+            name, family, paper, needs, error, function, access=access, scope=scope, targeted=targeted
+        )
         return function
 
     return add

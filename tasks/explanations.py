@@ -100,7 +100,7 @@ def explain_files(
             made = {}
             for name, each in models.items():
                 say(f"{method.name} on {name}")
-                made[name] = explain(each, images, method.name, targets, **params)
+                made[name] = explain(each, images, method.name, targets if method.targeted else None, **params)
                 output.explanation(made[name], f"{method.name}_{name}")
             section, results["methods"][method.name] = _section(method, made, first, targets, output)
             sections.append(section)
@@ -195,6 +195,7 @@ def _section(
             "error": None
             if each.error is None
             else {"name": each.error.name, "values": each.error.values, "relative": each.error.relative},
+            "layer": str(each.extras["layer"]) if "layer" in each.extras else None,
             "evaluations": each.evaluations,
             "stopped": each.stopped,
         }
@@ -207,7 +208,8 @@ def _section(
             maps = signed(each.values, percentile=99.0) if _is_signed(each) else heat(each.values)
             grid.append(GridRow(f"{method.name.replace('_', ' ')} {name}", list(maps), signed=_is_signed(each)))
         figure = picture_grid(grid, [_name(model, target) for target in targets], method.name.replace("_", " "))
-        rows.append(Row([FigureItem(output.figure(figure, method.name), method.name, method.summary)]))
+        caption = f"Layer {one.extras['layer']}." if "layer" in one.extras else method.summary
+        rows.append(Row([FigureItem(output.figure(figure, method.name), method.name, caption)]))
     table = [
         [name, each.error.name if each.error else "exact", _worst(each), each.evaluations, each.stopped, each.seconds]
         for name, each in made.items()

@@ -15,7 +15,6 @@ from ..checks import pictures
 from ..explanation import Array
 from ..registry import Attribution, register
 from .ascent import Ascent, last_rise
-from .units import no_target
 
 
 @register(
@@ -25,6 +24,7 @@ from .units import no_target
     needs="gradient",
     error="rise in the last tenth of the steps, beside the whole rise: whether the ascent has arrived",
     scope="global",
+    targeted=False,
 )
 def filter_visualisation(
     model: Model,
@@ -77,7 +77,6 @@ def filter_visualisation(
     """
     ascent = Ascent(steps, learning_rate, l2, total_variation, baseline, blur, blur_every, jitter, seed)
     pictures(x, "filter_visualisation")
-    no_target(target, "filter_visualisation", "layer= and filter=")
 
     def raised(native: Tensor, _part: slice) -> Tensor:
         return _channel(model, model.activation(native, layer), layer, filter)

@@ -7,7 +7,7 @@ from ...backends.model import Model
 from ...backends.objective import Target
 from ..explanation import Array
 from ..registry import Attribution, register
-from .units import no_target, observe
+from .units import observe
 
 
 @register(
@@ -16,6 +16,7 @@ from .units import no_target, observe
     paper="Visualizing and Understanding Convolutional Networks (Zeiler & Fergus, 2013, arXiv:1311.2901)",
     needs="activations",
     error="none: the activation is exact up to rounding",
+    targeted=False,
 )
 def layer_activation(
     model: Model, x: Array, target: Target, *, layer: str, batch_size: BatchSize = "auto"
@@ -30,6 +31,5 @@ def layer_activation(
         ``""`` is the network itself.
     batch_size : int or "auto"
     """
-    no_target(target, "layer_activation", "layer=")
     scores, activations = observe(model, x, layer, batch_size)
     return Attribution(activations, scores, None)

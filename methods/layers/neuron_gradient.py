@@ -10,7 +10,7 @@ from ...backends.objective import Target
 from ..checks import finite_gradient, finite_scores
 from ..explanation import Array
 from ..registry import Attribution, register
-from .units import Neuron, check_samples, neuron_value, no_target, unit_index
+from .units import Neuron, check_samples, neuron_value, unit_index
 
 
 @register(
@@ -19,6 +19,7 @@ from .units import Neuron, check_samples, neuron_value, no_target, unit_index
     paper="Deep Inside Convolutional Networks (Simonyan et al., 2013, arXiv:1312.6034)",
     needs="gradient",
     error="none: the gradient is exact up to rounding",
+    targeted=False,
 )
 def neuron_gradient(
     model: Model, x: Array, target: Target, *, layer: str, neuron: Neuron, batch_size: BatchSize = "auto"
@@ -35,7 +36,6 @@ def neuron_gradient(
         convolution, means the sum of all its units.
     batch_size : int or "auto"
     """
-    no_target(target, "neuron_gradient", "layer= and neuron=")
     backend = model.backend
     values, scores, neurons = [], [], []
     with backend.frozen(model.net):

@@ -13,7 +13,7 @@ from ..checks import finite_scores
 from ..explanation import Array
 from ..registry import Attribution, register
 from .neuron_model import NeuronModel
-from .units import Neuron, no_target
+from .units import Neuron
 
 
 @register(
@@ -22,6 +22,7 @@ from .units import Neuron, no_target
     paper="Striving for Simplicity: The All Convolutional Net (Springenberg et al., 2014, arXiv:1412.6806)",
     needs="gradient",
     error="none: the rule is exact up to rounding",
+    targeted=False,
 )
 def neuron_guided_backprop(
     model: Model,
@@ -48,7 +49,6 @@ def neuron_guided_backprop(
         ``"all"`` extends the rule to leaky ReLU, ELU, GELU, SiLU and hardswish.
     batch_size : int or "auto"
     """
-    no_target(target, "neuron_guided_backprop", "layer= and neuron=")
     found = guided_backprop(NeuronModel(model, layer, neuron), x, 0, rectifiers=rectifiers, batch_size=batch_size)
     return replace(
         found,

@@ -14,7 +14,7 @@ from ..gradient_based.integrated_gradients import integrated_gradients
 from ..quadrature import Rule
 from ..registry import Attribution, register
 from .neuron_model import NeuronModel
-from .units import Neuron, no_target
+from .units import Neuron
 
 
 @register(
@@ -23,6 +23,7 @@ from .units import Neuron, no_target
     paper="Axiomatic Attribution for Deep Networks (Sundararajan et al., 2017, arXiv:1703.01365)",
     needs="gradient",
     error="completeness residual: sum of the attributions minus (neuron at x - neuron at the baseline)",
+    targeted=False,
 )
 def neuron_integrated_gradients(
     model: Model,
@@ -66,7 +67,6 @@ def neuron_integrated_gradients(
         After how many seconds no round begins.
     batch_size : int or "auto"
     """
-    no_target(target, "neuron_integrated_gradients", "layer= and neuron=")
     found = integrated_gradients(
         NeuronModel(model, layer, neuron),
         x,

@@ -10,7 +10,7 @@ from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.model import Model
 from ...backends.objective import Of, Target, class_targets
 from ...backends.protocol import Tensor
-from ...errors import LayerError, MethodError
+from ...errors import LayerError
 from ..checks import finite_scores
 from ..evaluation import Scored
 from ..explanation import Array
@@ -103,9 +103,3 @@ def neuron_value(model: Model, activation: Tensor, index: tuple[int, ...]) -> Te
     chosen = activation[(slice(None), *index)]
     axes = tuple(range(1, len(model.backend.shape(chosen))))
     return model.backend.sum(chosen, axes) if axes else chosen
-
-
-def no_target(target: Target, method: str, instead: str) -> None:
-    """Raise `MethodError` if a target is given to a method that has none."""
-    if target is not None:
-        raise MethodError(f"{method} has no target.", f"Leave target out; choose {instead}.")

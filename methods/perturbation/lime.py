@@ -56,8 +56,8 @@ def lime(
 
     Of a picture, z says which superpixels are shown, d is the cosine distance to all of them, and ``values``
     (N, 1, H, W) holds at every pixel the weight of its superpixel. The masks are orthogonal designs in pairs with
-    their complements (see `Masks`), which takes about half as many as independent ones for weights as stable; all
-    masks there are when they fit into `samples`. ``extras`` holds ``segments`` (N, H, W).
+    their complements (see `Masks`): for some dozens of superpixels half as many give weights as stable as independent
+    ones. All masks there are when they fit into `samples`. ``extras`` holds ``segments`` (N, H, W).
 
     Of a row of a table, z are rows with normal noise around it, as wide as the columns of the background, each beside
     its mirror image; columns are in standard deviations of the background, d is the Euclidean distance, and

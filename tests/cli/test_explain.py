@@ -79,6 +79,13 @@ def test_parameters_targets_and_backgrounds_reach_the_methods(folder: Path) -> N
     assert all(each.target.tolist() == [2] for each in saved)
 
 
+def test_the_layer_that_was_chosen_is_said(folder: Path) -> None:
+    result = call("a.jpg", *MODEL, "--backend", ANY, "--method", "gradcam")
+    assert result.exit_code == 0, result.output
+    assert json.loads((folder / "runs/explain/results.json").read_text())["methods"]["gradcam"][ANY]["layer"] == "0"
+    assert "Layer 0." in (folder / "runs/explain/report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "cause", "cure"),
     [
