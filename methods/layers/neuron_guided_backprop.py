@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Target
@@ -49,10 +51,12 @@ def neuron_guided_backprop(
         ``"all"`` extends the rule to leaky ReLU, ELU, GELU, SiLU and hardswish.
     batch_size : int or "auto"
     """
-    found = guided_backprop(NeuronModel(model, layer, neuron), x, 0, rectifiers=rectifiers, batch_size=batch_size)
+    scores: list[Array] = []
+    watched = NeuronModel(model, layer, neuron, lambda native: scores.append(model.backend.numpy(native)))
+    found = guided_backprop(watched, x, 0, rectifiers=rectifiers, batch_size=batch_size)
     return replace(
         found,
-        scores=finite_scores(model.forward(x, batch_size)),
+        scores=finite_scores(np.concatenate(scores)),
         target=None,
         extras={**found.extras, "neuron": found.scores[:, 0]},
     )

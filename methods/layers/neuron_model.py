@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...backends.model import Model
 from ...backends.protocol import Tensor
 from ..explanation import Array
@@ -17,12 +19,16 @@ class NeuronModel(Model):
     layer : str
     neuron : int or tuple of int
         Index into the layer's output without the batch axis; the units that it leaves open are summed.
+    on_scores : callable, optional
+        Told the network's own native scores of every run.
     """
 
-    def __init__(self, model: Model, layer: str, neuron: Neuron) -> None:
+    def __init__(
+        self, model: Model, layer: str, neuron: Neuron, on_scores: Callable[[Tensor], None] = lambda scores: None
+    ) -> None:
         super().__init__(model.net, model.backend, model.preprocess, None, model.output, model.input_shape, model.name)
         self.sample_bytes = model.sample_bytes
-        self._model, self._layer, self._neuron = model, layer, neuron
+        self._model, self._layer, self._neuron, self._on_scores = model, layer, neuron, on_scores
 
     def streamlined(self, x: Array, evaluations: int) -> Model:
         """No other model: the layer that is watched need not survive in a faster copy."""
@@ -30,7 +36,8 @@ class NeuronModel(Model):
 
     def scores(self, x: Tensor) -> Tensor:
         """Run the network on a native input and return the neuron: (N, 1)."""
-        _, (activation,) = self._model.activations(x, [self._layer])
+        scores, (activation,) = self._model.activations(x, [self._layer])
+        self._on_scores(scores)
         shape = self.backend.shape(activation)
         samples = self.backend.shape(x)[0]
         check_samples(self._model, activation, samples, self._layer)
