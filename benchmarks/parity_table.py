@@ -104,7 +104,8 @@ def beside_peer(method: str, size: int) -> tuple[str, str]:
     ours = tl.explain(model, x, method, [1, 2] if tl.methods()[method].targeted else None, **params).values
     if peer.compared == "scaled":
         ours, theirs = scaled(ours), scaled(theirs)
-    return peer.library, f"{distance(ours, theirs.reshape(ours.shape)):.0e}"
+    # A superpixel's value stands once per pixel here, and once per colour channel there.
+    return peer.library, f"{distance(np.broadcast_to(ours, theirs.shape), theirs):.0e}"
 
 
 def main() -> None:
