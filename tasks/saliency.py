@@ -73,7 +73,7 @@ def saliency_methods(setup: Setup, config: Saliency) -> dict[str, dict[str, Any]
     if config.smoothgrad is not None:
         chosen["smoothgrad"] = {"of": config.of, "seed": setup.seed} | config.smoothgrad
     if config.integrated_gradients is not None:
-        chosen["integrated_gradients"] = config.integrated_gradients
+        chosen["integrated_gradients"] = {"seed": setup.seed} | config.integrated_gradients
     return chosen
 
 

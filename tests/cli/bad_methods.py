@@ -40,7 +40,7 @@ METHODS = [
     Case(
         "unknown aggregate",
         "aggregate='median'",
-        "Choose mean or absolute",
+        "Choose one of: mean, absolute",
         gradients(smoothgrad={"aggregate": "median"}),
     ),
     Case("no batch in a method", "batch_size=0", "Use a number", gradients(smoothgrad={"batch_size": 0})),
@@ -52,7 +52,10 @@ METHODS = [
         gradients(integrated_gradients={"rule": "simpson"}),
     ),
     Case(
-        "baseline as text", "baseline 'white'", "Pass a number", gradients(integrated_gradients={"baseline": "white"})
+        "baseline as text",
+        "baseline 'white'",
+        "Choose one of: blur",
+        gradients(integrated_gradients={"baseline": "white"}),
     ),
     Case(
         "unknown quantity in a method",
