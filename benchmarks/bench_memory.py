@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-_GRID: dict[str, Any] = {"segments": "grid", "segment_options": {"cells": 8}}
+_GRID: dict[str, Any] = {"segments": "grid", "segment_options": {"cells": 4}}
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "integrated_gradients": ("steps", {"rule": "midpoint"}),
     "smoothgrad": ("samples", {}),
@@ -29,6 +29,8 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "layer_conductance": ("steps", {"layer": "features.0"}),
 }
 _SIZE = 32
+# The same for both counts: chosen by itself, the chunk grows with the samples up to a budget of 1 GiB.
+_CHUNK = 50
 
 
 def measure(method: str, count: int, backend: str) -> None:
@@ -44,7 +46,7 @@ def measure(method: str, count: int, backend: str) -> None:
     }
     if "layer" in params:
         params["layer"] = next(row.name for row in model.layers() if row.kind == "conv2d")
-    tl.explain(model, x, method, 0, **params, **{name: count})
+    tl.explain(model, x, method, 0, batch_size=_CHUNK, **params, **{name: count})
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

@@ -187,7 +187,7 @@ _STEPS = 20
 _PERTURBED = 64
 _PLAYERS: dict[str, Any] = {"segments": "grid", "segment_options": {"cells": 4}}
 _ON_LAYER: dict[str, Any] = {"layer": _LAYER}
-_ON_NEURON: dict[str, Any] = {"layer": _LAYER, "neuron": (3, 2, 2)}
+_ON_NEURON: dict[str, Any] = {"layer": _LAYER, "neuron": (3, 1, 1)}
 _WINDOW = {"window": 28, "stride": 14}
 _CAM = {"layer": _LAYER}
 
@@ -253,12 +253,12 @@ PEERS: dict[str, Peer] = {
         "captum", _layer("LayerConductance", n_steps=_STEPS), _ON_LAYER | {"steps": _STEPS}, "none"
     ),
     "internal_influence": Peer("captum", _layer("InternalInfluence", n_steps=_STEPS), _ON_LAYER | {"steps": _STEPS}),
-    "neuron_gradient": Peer("captum", _layer("NeuronGradient", (3, 2, 2)), _ON_NEURON),
+    "neuron_gradient": Peer("captum", _layer("NeuronGradient", (3, 1, 1)), _ON_NEURON),
     "neuron_integrated_gradients": Peer(
-        "captum", _layer("NeuronIntegratedGradients", (3, 2, 2), n_steps=_STEPS), _ON_NEURON | {"steps": _STEPS}
+        "captum", _layer("NeuronIntegratedGradients", (3, 1, 1), n_steps=_STEPS), _ON_NEURON | {"steps": _STEPS}
     ),
     "neuron_conductance": Peer(
-        "captum", _layer("NeuronConductance", (3, 2, 2), n_steps=_STEPS), _ON_NEURON | {"steps": _STEPS}
+        "captum", _layer("NeuronConductance", (3, 1, 1), n_steps=_STEPS), _ON_NEURON | {"steps": _STEPS}
     ),
-    "neuron_guided_backprop": Peer("captum", _layer("NeuronGuidedBackprop", (3, 2, 2)), _ON_NEURON),
+    "neuron_guided_backprop": Peer("captum", _layer("NeuronGuidedBackprop", (3, 1, 1)), _ON_NEURON),
 }
