@@ -138,6 +138,10 @@ def main() -> None:
         "in double precision with another library, for the methods that are deterministic and mean the same there;",
         "class activation maps after scaling both to 0 to 1.",
         "",
+        "Where the last column is large the definitions differ: grad-cam centres the activations before Eigen-CAM's",
+        "decomposition and adds a constant to Grad-CAM++'s denominators, captum enlarges the map of guided Grad-CAM to the",
+        "nearest pixel instead of bilinearly, and the default weights of its neuron conductance sum to (n - 1) / n.",
+        "",
         "Made by `make parity`.",
     ]
     for family, title in _FAMILIES.items():
