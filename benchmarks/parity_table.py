@@ -139,8 +139,9 @@ def main() -> None:
         "class activation maps after scaling both to 0 to 1.",
         "",
         "Where the last column is large the definitions differ: grad-cam centres the activations before Eigen-CAM's",
-        "decomposition and adds a constant to Grad-CAM++'s denominators, captum enlarges the map of guided Grad-CAM to the",
-        "nearest pixel instead of bilinearly, and the default weights of its neuron conductance sum to (n - 1) / n.",
+        "decomposition and adds a constant to Grad-CAM++'s denominators, captum enlarges the map of guided Grad-CAM",
+        "to the nearest pixel instead of bilinearly, and the default weights of its neuron conductance sum to",
+        "(n - 1) / n.",
         "",
         "Made by `make parity`.",
     ]
