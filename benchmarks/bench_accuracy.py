@@ -54,14 +54,14 @@ def integrated_gradients(rounds: int) -> Row:
 
 
 def kernelshap(rounds: int) -> Row:
-    """KernelSHAP of 20 rows of iris with 100 background rows, beside shap; errors against all coalitions."""
+    """KernelSHAP of the 150 rows of iris with 100 background rows, beside shap; errors against all coalitions."""
     import shap
     from sklearn.datasets import load_iris
 
     table = load_iris().data.astype(np.float32)
     rng = np.random.default_rng(0)
     table = table[rng.permutation(len(table))]
-    background, rows = table[:100], table[100:120]
+    background, rows = table[:100], table
     model = tl.load_model("mlp", seed=1)
     targets = model.predict(rows).tolist()
 
