@@ -5,6 +5,7 @@ Each entry makes a function of no arguments, which returns the other library's a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,7 +80,9 @@ def _grad_cam(name: str) -> Callable[[Model, Array, list[int]], Call]:
         import torch
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-        cam = getattr(library, name)(model=model.net, target_layers=[model.layer(_LAYER)])
+        # A copy: the library leaves its hooks on the network, and a network with hooks is not streamlined.
+        net = copy.deepcopy(model.net)
+        cam = getattr(library, name)(model=net, target_layers=[net.get_submodule(_LAYER)])
         native, chosen = torch.tensor(x), [ClassifierOutputTarget(target) for target in targets]
         return lambda: cam(input_tensor=native, targets=chosen)[:, None]
 
