@@ -32,7 +32,7 @@ help:
 	@echo "make parity         docs/parity.md: every method on both frameworks, and beside the other libraries"
 	@echo "make lint           ruff, mypy and the order of the layers"
 	@echo "make ide            typings/, which editors need to find the packages"
-	@echo "make peers          captum and grad-cam, for the tests that compare with them"
+	@echo "make peers          captum, grad-cam and others, for the tests that compare with them"
 	@echo "make test-gpu-pins  backend, method and parity tests with requirements-gpu.txt"
 	@echo "make wheel-check    build the wheel and import it in a clean environment"
 	@echo "make clean          remove what the other targets made"

@@ -1,4 +1,4 @@
-"""Players: the parts of a sample that a perturbation method shows or hides, and the game that they play."""
+"""Players: the parts of a sample that a perturbation method shows or hides."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..backends.chunks import BatchSize
-from ..backends.model import Model
-from ..backends.objective import Of, Target
 from ..errors import InputError, MethodError
-from .evaluation import values_at
 from .explanation import Array
 from .segments import Segmentation, superpixels
 
@@ -39,10 +35,6 @@ class Players:
         """A number per player (..., K), put at each of the player's places: (..., *labels.shape)."""
         spread: Array = values[..., self.labels]
         return spread
-
-    def mixed(self, present: Bools, sample: Array, absent: Array) -> Array:
-        """The sample for each coalition (M, K): present players from `sample`, the others from `absent`."""
-        return np.where(self.spread(present), sample, absent)
 
 
 def players_of(x: Array, segments: Any = None, segment_options: Mapping[str, Any] | None = None) -> list[Players]:
@@ -104,78 +96,3 @@ def _own(labels: Array, sample: tuple[int, ...]) -> Players:
         labels = labels[None]
     numbered = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
     return Players(numbered.astype(np.int64), int(numbered.max()) + 1)
-
-
-class Game:
-    """What the network says of one sample for each coalition of its players.
-
-    A coalition's value is the mean, over the rows of `absent`, of the explained number of the sample in which the
-    players outside of the coalition are replaced by that row. No coalition is evaluated twice.
-
-    Parameters
-    ----------
-    model : Model
-    index : int
-        Number of the sample in the batch: it chooses the target.
-    sample : ndarray
-    players : Players
-    absent : ndarray (B, ...)
-        What stands in for absent players: one baseline, or the rows of a background.
-    target, of, batch_size
-        As for `values_at`.
-
-    Attributes
-    ----------
-    evaluations : int
-        Inputs that went through the network so far.
-    """
-
-    def __init__(
-        self,
-        model: Model,
-        index: int,
-        sample: Array,
-        players: Players,
-        absent: Array,
-        target: Target,
-        of: Of,
-        batch_size: BatchSize = "auto",
-    ) -> None:
-        self.players = players
-        self.evaluations = 0
-        self._model, self._index, self._sample, self._absent = model, index, sample, absent
-        self._target, self._of, self._batch_size = target, of, batch_size
-        self._known: dict[bytes, float] = {}
-
-    def __call__(self, coalitions: Bools) -> npt.NDArray[np.float64]:
-        """Values of coalitions (M, K), True for players that are present: (M,)."""
-        coalitions = np.asarray(coalitions, dtype=bool)
-        keys = [row.tobytes() for row in np.packbits(coalitions, axis=1)]
-        new = {key: position for position, key in enumerate(keys) if key not in self._known}
-        if new:
-            self._known |= dict(zip(new, self._evaluate(coalitions[list(new.values())]).tolist(), strict=True))
-        return np.array([self._known[key] for key in keys])
-
-    def _evaluate(self, coalitions: Bools) -> npt.NDArray[np.float64]:
-        rows = len(self._absent)
-        count = len(coalitions) * rows
-
-        def points(_sample: int, part: slice) -> Array:
-            coalition, row = np.divmod(np.arange(part.start, part.stop), rows)
-            return self.players.mixed(coalitions[coalition], self._sample, self._absent[row])
-
-        values = [
-            found
-            for _, _, found in values_at(
-                self._model,
-                points,
-                [self._index],
-                count,
-                self._sample.shape,
-                self._target,
-                self._of,
-                self._batch_size,
-            )
-        ]
-        self.evaluations += count
-        return np.concatenate(values).reshape(len(coalitions), rows).mean(axis=1, dtype=np.float64)

@@ -87,14 +87,8 @@ def exact_shapley(
     ]
     budget = Budget(len(x))
     budget.evaluations = games.evaluations
-    return Attribution(
-        games.spread(values),
-        games.scored.scores,
-        games.scored.target,
-        completeness(np.array([each.sum() for each in values]), games.whole - games.empty, "efficiency residual"),
-        games.segments() | {"base_value": games.empty},
-        budget,
-    )
+    missing = completeness(np.array([each.sum() for each in values]), games.whole - games.empty, "efficiency residual")
+    return games.attribution(values, missing, budget)
 
 
 def shapley_values(worth: Floats) -> Floats:

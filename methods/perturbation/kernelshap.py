@@ -113,14 +113,7 @@ def kernelshap(
         error = players_error(values, errors)
         budget.report(error.relative)
         games.settle(budget, promised)
-    return Attribution(
-        games.spread(values),
-        games.scored.scores,
-        games.scored.target,
-        error,
-        games.segments() | {"base_value": games.empty, "standard_error": games.spread(errors)},
-        budget,
-    )
+    return games.attribution(values, error, budget, errors)
 
 
 class _Fit:

@@ -14,6 +14,7 @@ from ..budget import Budget
 from ..evaluation import Scored, values_at
 from ..explanation import Array, ErrorEstimate
 from ..players import Bools, Players
+from ..registry import Attribution
 
 Floats = npt.NDArray[np.float64]
 
@@ -152,6 +153,19 @@ class Games:
             return {}
         labels = np.stack([players.labels for players in self._players])
         return {"segments": labels[:, 0] if labels.shape[1] == 1 else labels}
+
+    def attribution(
+        self,
+        values: Sequence[Floats],
+        error: ErrorEstimate,
+        budget: Budget,
+        standard_errors: Sequence[Floats] | None = None,
+    ) -> Attribution:
+        """Shapley values (K,) of each sample as a method's result, with ``base_value`` and ``segments``."""
+        extras = self.segments() | {"base_value": self.empty}
+        if standard_errors is not None:
+            extras["standard_error"] = self.spread(standard_errors)
+        return Attribution(self.spread(values), self.scored.scores, self.scored.target, error, extras, budget)
 
     def settle(self, budget: Budget, promised: int) -> None:
         """Make the budget count what was run in place of the `promised`, which it is about to add."""

@@ -110,14 +110,7 @@ def shapley_sampling(
         error = players_error(values, errors)
         budget.report(error.relative)
         games.settle(budget, promised)
-    return Attribution(
-        games.spread(values),
-        games.scored.scores,
-        games.scored.target,
-        error,
-        games.segments() | {"base_value": games.empty, "standard_error": games.spread(errors)},
-        budget,
-    )
+    return games.attribution(values, error, budget, errors)
 
 
 class Mean:
