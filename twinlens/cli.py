@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from .errors import TwinlensError
+from .console import one_line_errors, print_json, print_table, say
 
 app = typer.Typer(
     name="twinlens",
@@ -56,7 +54,7 @@ def run(
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Do the tasks of a configuration; write explanations, figures, results.json and report.html."""
-    with _one_line_errors(debug):
+    with one_line_errors(debug):
         from .tasks.config_file import load_config, with_data
         from .tasks.runner import run as run_tasks
 
@@ -64,7 +62,7 @@ def run(
         if data is not None:
             chosen = with_data(chosen, data)
         folder = out or Path("runs") / config.stem
-        run_tasks(chosen, folder, _say)
+        run_tasks(chosen, folder, say)
         typer.echo(f"Wrote {folder / 'report.html'}")
 
 
@@ -92,7 +90,7 @@ def explain(
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Explain what a network sees in pictures; write explanations, figures, results.json and report.html."""
-    with _one_line_errors(debug):
+    with one_line_errors(debug):
         from .tasks.explanations import explain_files
 
         known = weights if weights is not None else (None if ".py:" in model else "pretrained")
@@ -109,7 +107,7 @@ def explain(
             size=size,
             seed=seed,
             device=device,
-            say=_say,
+            say=say,
         )
         for name, guesses in found["predictions"].items():
             for path, best in zip(images, guesses, strict=True):
@@ -126,14 +124,14 @@ def methods(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     found = table().values()
     if as_json:
         keys = ("family", "time", "access", "scope", "needs", "error", "paper", "summary")
-        _print_json({m.name: {key: getattr(m, key) for key in keys} for m in found})
+        print_json({m.name: {key: getattr(m, key) for key in keys} for m in found})
         return
     rows = [
         [m.name, m.family, m.access.removeprefix("model-"), m.scope, m.needs, m.error.partition(":")[0], m.citation]
         for m in found
     ]
     columns = ["name", "family", "model", "scope", "needs", "error estimate", "paper"]
-    _print_table("Explanation methods (all post hoc)", columns, rows)
+    print_table("Explanation methods (all post hoc)", columns, rows)
 
 
 @app.command()
@@ -144,10 +142,10 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     found = table()
     if as_json:
         keys = ("source", "input_shape", "classes", "parameters")
-        _print_json({m.name: {key: getattr(m, key) for key in keys} for m in found})
+        print_json({m.name: {key: getattr(m, key) for key in keys} for m in found})
         return
     rows = [[m.name, "×".join(map(str, m.input_shape)), str(m.classes), f"{m.parameters:,}", m.source] for m in found]
-    _print_table("Networks", ["name", "input", "classes", "parameters", "source"], rows)
+    print_table("Networks", ["name", "input", "classes", "parameters", "source"], rows)
     typer.echo("Also torchvision:NAME, paddle:NAME (every constructor of both libraries) and file.py:function.")
 
 
@@ -162,43 +160,3 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 def main() -> None:
     """Entry point of the console script."""
     app()
-
-
-@contextmanager
-def _one_line_errors(debug: bool) -> Iterator[None]:
-    """Turn an error that the user can mend into one line on the error stream and exit code 2."""
-    try:
-        yield
-    except TwinlensError as error:
-        if debug:
-            raise
-        typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)
-        raise typer.Exit(2) from error
-    except KeyboardInterrupt:
-        typer.secho("Stopped; nothing was written.", err=True)
-        raise typer.Exit(130) from None
-
-
-def _say(message: str) -> None:
-    """Tell the user what is going on: on the error stream, so that the results alone can be redirected."""
-    from rich.console import Console
-
-    Console(stderr=True).print(message, style="dim", markup=False, highlight=False, soft_wrap=True)
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    typer.echo(json.dumps(value, indent=2))
-
-
-def _print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)

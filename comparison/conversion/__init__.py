@@ -1,0 +1,1 @@
+"""A network of one framework built anew in the other."""
