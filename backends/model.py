@@ -84,6 +84,7 @@ class Model:
         self.input_shape = input_shape
         self.name = name or type(net).__name__
         self.sample_bytes: dict[tuple[int, ...], int] = {}
+        self.sound_weights: tuple[tuple[int, ...], ...] | None = None
         self.measuring = False
 
     def __repr__(self) -> str:

@@ -210,6 +210,13 @@ class Backend(ABC):
     def parameter_names(self, net: Net) -> set[str]:
         """Which entries of `state` are trained (running statistics and other buffers are not)."""
 
+    def weights_version(self, net: Net) -> tuple[tuple[int, ...], ...] | None:
+        """Something that is equal for as long as the framework has not changed a weight; None where it does not count.
+
+        Changes behind the framework's back (``weight.data``, memory shared with NumPy) are not seen.
+        """
+        return None
+
     @abstractmethod
     def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
         """Copy a canonical state into the network: all names and shapes must match, or nothing is changed."""

@@ -140,7 +140,8 @@ class TorchBackend(Backend):
         modes = [(module, module.training) for module in net.modules()]
         flags = [(parameter, parameter.requires_grad) for parameter in net.parameters()]
         try:
-            net.eval()
+            if any(mode for _, mode in modes):
+                net.eval()
             for parameter, trainable in flags:
                 if trainable:
                     parameter.requires_grad_(False)
@@ -179,6 +180,13 @@ class TorchBackend(Backend):
 
     def parameter_names(self, net: Net) -> set[str]:
         return {name for name, _ in net.named_parameters(remove_duplicate=False)}
+
+    def weights_version(self, net: Net) -> tuple[tuple[int, ...], ...] | None:
+        tensors = [*net.parameters(), *net.buffers()]
+        # Tensors made in inference mode are not counted.
+        if any(t.is_inference() for t in tensors):
+            return None
+        return tuple((id(t), t.data_ptr(), t._version) for t in tensors)
 
     def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
         tensors = _state_tensors(net)
@@ -270,7 +278,8 @@ def _all_axes(t: Tensor, axis: Axis) -> tuple[int, ...]:
 
 def _restore(modes: list[tuple[Net, bool]], flags: list[tuple[Tensor, bool]]) -> None:
     for module, mode in modes:
-        module.training = mode
+        if module.training != mode:
+            module.training = mode
     for parameter, trainable in flags:
         if parameter.requires_grad != trainable:
             parameter.requires_grad_(trainable)

@@ -50,11 +50,15 @@ def finite_weights(model: Model) -> None:
     The scores do not always show it: Paddle's ReLU and max pooling turn NaN into ordinary numbers.
     """
     backend = model.backend
+    version = backend.weights_version(model.net)
+    if version is not None and version == model.sound_weights:
+        return
     # A sum shows NaN and infinity without a copy of the weights; sums of sound weights may overflow, but rarely do.
     with backend.no_grad():
         tensors = [*model.net.parameters(), *model.net.buffers()]
         sums = [float(backend.numpy(backend.sum(t))) for t in tensors if "float" in backend.dtype(t)]
     if np.isfinite(sums).all():
+        model.sound_weights = version
         return
     for name, array in model.state().items():
         if not np.isfinite(array).all():
