@@ -23,7 +23,7 @@ import safetensors.numpy
 
 from ..errors import CheckpointError, DataError, NonFiniteError, UnsafeCheckpointError, WeightsError
 from ..files import write_whole
-from .bfloat16 import widened
+from .bfloat16 import Widened, widened
 from .paddle_file import Refused, read_paddle_file
 from .protocol import Array
 
@@ -59,11 +59,14 @@ class Weights:
         Whose names and layout they have: ``"torch"`` (the canonical one) or ``"paddle"``.
     metadata : dict of str to str
         The header of a ``.safetensors`` file; empty for other formats.
+    widened : tuple of str
+        Names of the arrays that are bfloat16 in the file.
     """
 
     arrays: dict[str, Array]
     framework: str
     metadata: dict[str, str] = field(default_factory=dict)
+    widened: tuple[str, ...] = ()
 
 
 def read_weights(path: str | os.PathLike[str]) -> Weights:
@@ -166,6 +169,11 @@ def write_weights(
         raise CheckpointError(error.cause, "Check the folder and the space on the disk.") from error
 
 
+def _weights(arrays: Mapping[str, Array], framework: str, metadata: Mapping[str, str] | None = None) -> Weights:
+    marked = tuple(name for name, array in arrays.items() if isinstance(array, Widened))
+    return Weights({name: np.asarray(a) for name, a in arrays.items()}, framework, dict(metadata or {}), marked)
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or ["no reason given"])[0][:200]
 
@@ -186,7 +194,7 @@ def _read_safetensors(path: Path) -> Weights:
         flat = np.frombuffer(entry["data"], dtype=_SAFETENSORS_DTYPES[entry["dtype"]])
         arrays[name] = (widened(flat) if entry["dtype"] == "BF16" else flat.copy()).reshape(entry["shape"])
     spoken = metadata.get("framework", metadata.get("format", "torch"))
-    return Weights(arrays, "paddle" if spoken in {"paddle", "pd"} else "torch", metadata)
+    return _weights(arrays, "paddle" if spoken in {"paddle", "pd"} else "torch", metadata)
 
 
 # -- torch ---------------------------------------------------------------------------------------------------------
@@ -196,7 +204,7 @@ def _read_torch(path: Path) -> Weights:
     if importlib.util.find_spec("torch") is None:
         from .torch_file import read_torch_file
 
-        return Weights(_state(read_torch_file(path), path), "torch")
+        return _weights(_state(read_torch_file(path), path), "torch")
     import torch
 
     try:
@@ -212,7 +220,7 @@ def _read_torch(path: Path) -> Weights:
         if "TorchScript" not in str(error):
             raise
         raise _unsafe(path, "TorchScript", "torch.save(net.state_dict(), path)") from error
-    return Weights(_state(content, path), "torch")
+    return _weights(_state(content, path), "torch")
 
 
 def _unsafe(path: Path, asked: str, save: str) -> UnsafeCheckpointError:
@@ -231,7 +239,7 @@ def _array(value: Any) -> Array | None:
         return None
     tensor = value.detach()
     if str(tensor.dtype) == "torch.bfloat16":
-        tensor = tensor.float()
+        return np.array(tensor.contiguous().float().numpy()).view(Widened)
     return np.array(tensor.contiguous().numpy())
 
 
@@ -263,4 +271,4 @@ def _read_paddle(path: Path) -> Weights:
         content = read_paddle_file(path)
     except Refused as refused:
         raise _unsafe(path, str(refused), "paddle.save(net.state_dict(), path)") from None
-    return Weights(_state(content, path), "paddle")
+    return _weights(_state(content, path), "paddle")

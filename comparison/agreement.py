@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from .similarity import are_maps, structural_similarity
 
 Array = npt.NDArray[Any]
 
@@ -29,6 +30,11 @@ class Agreement:
         Correlation of the ranks: 1 is the same order.
     sign : ndarray
         Share of the values with the same sign.
+    top_k : ndarray
+        Share of the positions with the largest absolute values that are the same: 1 is the same positions. Values as
+        large as the smallest of them count in, and zeros never do.
+    ssim : ndarray or None
+        Structural similarity of maps: 1 is equality. None where it was not asked for, or the values are no maps.
     """
 
     max_abs: Array
@@ -36,30 +42,41 @@ class Agreement:
     cosine: Array
     spearman: Array
     sign: Array
+    top_k: Array
+    ssim: Array | None = None
 
     def worst(self) -> dict[str, float]:
-        """The least favourable number of each kind over the samples."""
-        return {
+        """The least favourable number of each kind over the samples; without SSIM where there is none."""
+        found = {
             "max_abs": float(self.max_abs.max()),
             "relative_l2": float(self.relative_l2.max()),
             "cosine": float(self.cosine.min()),
             "spearman": float(self.spearman.min()),
             "sign": float(self.sign.min()),
+            "top_k": float(self.top_k.min()),
         }
+        return found if self.ssim is None else found | {"ssim": float(self.ssim.min())}
 
 
-def agreement(a: Array, b: Array) -> Agreement:
+def agreement(a: Array, b: Array, top: float = 0.05, ssim: bool = False) -> Agreement:
     """Compare two arrays of explanations in float64.
 
     Parameters
     ----------
     a, b : ndarray (N, ...)
         Same shape. Two zero maps agree wholly; a zero map agrees with nothing else.
+    top : float
+        Share of the positions that `top_k` looks at, more than 0 and at most 1; at least one position.
+    ssim : bool
+        Compute the structural similarity too, where the values are maps of 3 x 3 pixels or more, (N, C, H, W) or
+        (N, H, W). Needs scikit-image.
 
     Raises
     ------
     InputError
-        If the shapes differ or a value is not finite.
+        If the shapes differ, a value is not finite, or `top` is no share.
+    MissingPackageError
+        If `ssim` is asked for without scikit-image.
     """
     if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
         raise InputError(
@@ -69,6 +86,8 @@ def agreement(a: Array, b: Array) -> Agreement:
         raise InputError(f"Values of shape {a.shape} and {b.shape} cannot be compared.", "Explain the same inputs.")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise InputError("The values hold NaN or infinite numbers.", "Check the models that made them.")
+    if isinstance(top, bool) or not isinstance(top, (int, float)) or not 0 < top <= 1:
+        raise InputError(f"top={top!r} is not a share of the values.", "Use a number such as 0.05.")
     first = a.reshape(len(a), -1).astype(np.float64)
     second = b.reshape(len(b), -1).astype(np.float64)
     difference = _norm(first - second)
@@ -78,7 +97,24 @@ def agreement(a: Array, b: Array) -> Agreement:
         cosine=_cosine(first, second),
         spearman=_cosine(_centred(_ranks(first)), _centred(_ranks(second))),
         sign=(np.sign(first) == np.sign(second)).mean(axis=1),
+        top_k=_overlap(_top(first, top), _top(second, top)),
+        ssim=structural_similarity(a, b) if ssim and are_maps(a) else None,
     )
+
+
+def _top(values: Array, share: float) -> npt.NDArray[np.bool_]:
+    """Where the largest absolute values are: at least so many of them, more where the last ones are equal."""
+    sizes = np.abs(values)
+    count = max(1, round(share * sizes.shape[1]))
+    least = np.partition(sizes, -count, axis=1)[:, -count, None]
+    top: npt.NDArray[np.bool_] = (sizes >= least) & (sizes > 0)
+    return top
+
+
+def _overlap(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Array:
+    common = (first & second).sum(axis=1)
+    larger = np.maximum(first.sum(axis=1), second.sum(axis=1))
+    return _ratio(common, larger, when_zero=np.ones(len(first)))
 
 
 def _ranks(values: Array) -> Array:

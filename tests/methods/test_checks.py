@@ -9,7 +9,7 @@ import twinlens as tl
 from twinlens.backends import Backend, Model
 from twinlens.methods.checks import finite_weights
 
-from ..frameworks import need
+from ..frameworks import need, torch
 from ..nets import small_net
 
 
@@ -42,7 +42,7 @@ def test_a_layer_put_in_place_of_another_is_looked_at(backend: Backend) -> None:
 
 
 def test_weights_made_in_inference_mode_are_looked_at_each_time() -> None:
-    torch = need("torch")
+    need("torch")
     with torch.inference_mode():
         model = tl.wrap(torch.nn.Linear(2, 2))
         finite_weights(model)
