@@ -64,6 +64,8 @@ class Model:
         Names of the outputs.
     input_shape : tuple of int or None
         Shape of one sample, where it is known.
+    origin : dict
+        The arguments that `load_model` built the network with, so that it can be built again; empty for others.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Model:
         self.output = output
         self.input_shape = input_shape
         self.name = name or type(net).__name__
+        self.origin: dict[str, Any] = {}
         self.sample_bytes: dict[tuple[int, ...], int] = {}
         self.sound_weights: tuple[tuple[int, ...], ...] | None = None
         self.measuring = False

@@ -57,6 +57,8 @@ class PaddleBackend(Backend):
     def to(self, net: Net, device: str) -> Net:
         if device not in self.devices():
             raise DeviceError(f"Paddle has no device '{device}' here.", f"Choose one of: {', '.join(self.devices())}.")
+        if self.devices() == ["cpu"]:
+            return net  # nowhere else to be, and Paddle fails on the buffer without memory of a recurrent layer
         return net.to(device=device.replace("cuda", "gpu"))
 
     # -- tensors -----------------------------------------------------------------------------------------------

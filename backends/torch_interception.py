@@ -164,8 +164,22 @@ def _apply(rule: OperationRule, operation: _Operation, func: Any, args: tuple[An
 
     result = rule(call, *inputs)
     if destination is not None:
-        return destination.copy_(result)
+        # A view shares its gradients with the tensor behind it, which only torch's own operations see to.
+        return destination.copy_(result) if destination._is_view() else _Overwritten.apply(destination, result)
     return (result, compute(*inputs)[1]) if with_indices else result
+
+
+class _Overwritten(torch.autograd.Function):
+    """`copy_` without the zeros that it sends back to what the tensor was before."""
+
+    @staticmethod
+    def forward(ctx: Any, destination: Tensor, values: Tensor) -> Tensor:
+        ctx.mark_dirty(destination)
+        return destination.copy_(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+        return None, gradient
 
 
 def _split(args: tuple[Any, ...], kwargs: dict[str, Any], count: int) -> tuple[list[Tensor], tuple[Any, ...]]:
