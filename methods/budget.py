@@ -45,7 +45,7 @@ class Budget:
         Spent so far.
     stopped : {"tolerance", "max_evaluations", "max_seconds", "growth"} or None
         Why it ended; None when it made what it was asked for. ``"growth"``: no limit was given, and `GROWTH` times the
-        samples did not reach the tolerance.
+        samples did not reach the tolerance, or more samples would be no better.
     active : ndarray of int
         Which inputs have not reached the tolerance.
     """

@@ -88,14 +88,34 @@ def gradients_at(
         Which of the sample's points.
     gradients : ndarray (M, *sample_shape)
     """
+    for sample, part, _, gradients in scored_gradients_at(
+        model, points, which, count, sample_shape, target, of, batch_size
+    ):
+        yield sample, part, gradients
+
+
+def scored_gradients_at(
+    model: Model,
+    points: Points,
+    which: Iterable[int],
+    count: int | Sequence[int],
+    sample_shape: tuple[int, ...],
+    target: Target,
+    of: Of,
+    batch_size: BatchSize,
+) -> Iterator[tuple[int, slice, Array, Array]]:
+    """Yield what `gradients_at` yields with the explained numbers (M,) before the gradients."""
     backend = model.backend
     targets = None if callable(target) else np.asarray(target)
     with backend.frozen(model.net):
         for batch, spans in _batches(model, points, which, count, sample_shape, batch_size):
             owners = _owners(spans)
             chosen: Any = target if targets is None else targets[owners]
-            _, _, gradient = model.score_gradient(model.tensor(batch), chosen, of)
-            yield from _by_span(finite_gradient(backend.numpy(gradient)), spans)
+            _, values, gradient = model.score_gradient(model.tensor(batch), chosen, of)
+            both = (backend.numpy(values), finite_gradient(backend.numpy(gradient)))
+            numbers, gradients = (_by_span(each, spans) for each in both)
+            for (sample, span, some), (_, _, made) in zip(numbers, gradients, strict=True):
+                yield sample, span, some, made
 
 
 def values_at(
