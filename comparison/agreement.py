@@ -58,7 +58,7 @@ class Agreement:
         return found if self.ssim is None else found | {"ssim": float(self.ssim.min())}
 
 
-def agreement(a: Array, b: Array, top: float = 0.05, ssim: bool = False) -> Agreement:
+def agreement(a: Array, b: Array, *, top: float = 0.05, ssim: bool = False) -> Agreement:
     """Compare two arrays of explanations in float64.
 
     Parameters
@@ -86,8 +86,7 @@ def agreement(a: Array, b: Array, top: float = 0.05, ssim: bool = False) -> Agre
         raise InputError(f"Values of shape {a.shape} and {b.shape} cannot be compared.", "Explain the same inputs.")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise InputError("The values hold NaN or infinite numbers.", "Check the models that made them.")
-    if isinstance(top, bool) or not isinstance(top, (int, float)) or not 0 < top <= 1:
-        raise InputError(f"top={top!r} is not a share of the values.", "Use a number such as 0.05.")
+    check_top(top)
     first = a.reshape(len(a), -1).astype(np.float64)
     second = b.reshape(len(b), -1).astype(np.float64)
     difference = _norm(first - second)
@@ -100,6 +99,12 @@ def agreement(a: Array, b: Array, top: float = 0.05, ssim: bool = False) -> Agre
         top_k=_overlap(_top(first, top), _top(second, top)),
         ssim=structural_similarity(a, b) if ssim and are_maps(a) else None,
     )
+
+
+def check_top(top: float) -> None:
+    """Raise `InputError` unless this is a share of the values, more than none of them."""
+    if isinstance(top, bool) or not isinstance(top, (int, float)) or not 0 < top <= 1:
+        raise InputError(f"top={top!r} is not a share of the values.", "Use a number such as 0.05.")
 
 
 def _top(values: Array, share: float) -> npt.NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from .canvas import INK, MUTED, PALETTE, new_figure, style
 from .rendering import finite
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -52,14 +53,7 @@ def agreement(
     with style():
         figure = new_figure(8.0, 3.7, constrained=True)
         left, right = figure.subplots(1, 2)
-        low = min(a.min(), b.min())
-        left.axline((low, low), slope=1, color=MUTED, linewidth=0.8, linestyle="--", label="identity")
-        if a.size > 5000:
-            left.hexbin(a, b, gridsize=60, bins="log", cmap="viridis", mincnt=1, linewidths=0.1)
-        else:
-            left.scatter(a, b, s=9, color=PALETTE[0], alpha=0.6, linewidths=0)
-        left.set(xlabel=names[0], ylabel=names[1], aspect="equal", adjustable="datalim")
-        left.legend(loc="upper left", fontsize=7.5)
+        draw_scatter(left, a, b, names)
         difference = np.abs(a - b)
         nonzero = difference[difference > 0]
         if nonzero.size:
@@ -79,6 +73,19 @@ def agreement(
         if title:
             figure.suptitle(title, x=0.01, ha="left", size=11, weight="bold")
     return figure
+
+
+def draw_scatter(axes: Axes, a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], names: tuple[str, str]) -> None:
+    """Draw one vector's values against another's, with the line of identity; many points are counted by hexagons."""
+    low = min(a.min(), b.min())
+    axes.axline((low, low), slope=1, color=MUTED, linewidth=0.8, linestyle="--", label="identity")
+    if a.size > 5000:
+        axes.hexbin(a, b, gridsize=60, bins="log", cmap="viridis", mincnt=1, linewidths=0.1)
+    else:
+        axes.scatter(a, b, s=9, color=PALETTE[0], alpha=0.6, linewidths=0)
+    axes.set(xlabel=names[0], ylabel=names[1], aspect="equal", adjustable="datalim")
+    axes.locator_params(nbins=5)
+    axes.legend(loc="upper left", fontsize=7.5)
 
 
 def training_curves(runs: Mapping[str, Mapping[str, Sequence[float]]], title: str | None = None) -> Figure:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from ..backends import Model
 from ..comparison import agreement
 from ..datasets import PictureFiles
-from ..errors import ConfigError, MethodError, TargetError, suggest
 from ..figures import GridRow, as_picture, heat, picture_grid, signed, write_report
 from ..figures.report import FigureItem, Row, Section, TableItem
 from ..methods import Explanation, Method, explain, get_method
+from .asked import best_guesses, class_name, class_numbers, own_params, parsed_settings
 from .config import ModelChoice
 from .facts import chosen_backends, versions
 from .networks import build, counterpart, first_backend, picture_size
@@ -25,7 +23,6 @@ from .output import Output, run_folder
 from .setup import Say
 
 _AGREEMENT = {"cosine": "cosine", "relative_l2": "relative L2", "spearman": "Spearman"}
-_GUESSES = 3
 
 
 def explain_files(
@@ -74,7 +71,7 @@ def explain_files(
     """
     started = time.perf_counter()
     chosen = [get_method(name) for name in dict.fromkeys(methods)]
-    given = _settings(settings, chosen)
+    given = parsed_settings(settings, chosen)
     backends = chosen_backends(backend)
     choice = ModelChoice(name=model, weights=weights)
     with run_folder(folder) as output:
@@ -85,18 +82,18 @@ def explain_files(
         models = {first.backend.name: first}
         for other in backends:
             if other not in models:
-                models[other] = counterpart(first, choice, other, None, device)
+                models[other] = counterpart(first, other)
         models = {name: models[name] for name in backends}
         guesses = {name: each.probabilities(images) for name, each in models.items()}
-        targets = _targets(target, first, guesses[first.backend.name])
+        targets = class_numbers(target, first, guesses[first.backend.name])
         rows = PictureFiles(background, size=side).stack(range(len(background)))[0] if background else None
         sections = [_said(files, models, guesses)]
         results: dict[str, Any] = {"pictures": [str(path) for path in files], "target": targets, "methods": {}}
         results["predictions"] = {
-            name: [_guesses(models[name], row) for row in table] for name, table in guesses.items()
+            name: [best_guesses(models[name], row) for row in table] for name, table in guesses.items()
         }
         for method in chosen:
-            params = _params(method, given, seed, rows)
+            params = own_params(method, given, seed, rows)
             made = {}
             for name, each in models.items():
                 say(f"{method.name} on {name}")
@@ -120,62 +117,9 @@ def explain_files(
     return facts | results
 
 
-def _settings(settings: Sequence[str], methods: Sequence[Method]) -> dict[str, Any]:
-    known = {name for method in methods for name in method.defaults}
-    given = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or not name:
-            raise ConfigError(f"--set {setting} is not a setting.", "Write --set name=value, such as steps=100.")
-        if name not in known:
-            raise MethodError(f"No chosen method has a parameter '{name}'.", suggest(name, known))
-        try:
-            given[name] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {setting}: the value is not valid YAML.", "Quote it.") from error
-    return given
-
-
-def _params(method: Method, given: Mapping[str, Any], seed: int, background: Any) -> dict[str, Any]:
-    own: dict[str, Any] = {"seed": seed} if "seed" in method.defaults else {}
-    if "background" in method.defaults:
-        if background is not None:
-            own["background"] = background
-        elif method.defaults["background"] is inspect.Parameter.empty:
-            raise MethodError(
-                f"The method '{method.name}' compares with other pictures.", "Name some with --background FILE."
-            )
-    return own | {name: value for name, value in given.items() if name in method.defaults}
-
-
-def _targets(target: str | None, model: Model, probabilities: Any) -> list[int]:
-    count, classes = probabilities.shape
-    if target is None:
-        return [int(best) for best in probabilities.argmax(axis=1)]
-    if target.lstrip("-").isdigit():
-        number = int(target)
-        if not 0 <= number < classes:
-            raise TargetError(f"There is no class {number}.", f"The network has classes 0 to {classes - 1}.")
-        return [number] * count
-    names = model.labels or []
-    if target not in names:
-        cure = suggest(target, names) if names else "Its classes have no names: give a number."
-        raise TargetError(f"There is no class '{target}'.", cure)
-    return [names.index(target)] * count
-
-
-def _guesses(model: Model, probabilities: Any) -> list[dict[str, Any]]:
-    best = np.argsort(-probabilities)[:_GUESSES]
-    return [{"class": int(i), "name": _name(model, int(i)), "probability": float(probabilities[i])} for i in best]
-
-
-def _name(model: Model, label: int) -> str:
-    return model.labels[label] if model.labels else f"class {label}"
-
-
 def _said(files: Sequence[Path], models: Mapping[str, Model], guesses: Mapping[str, Any]) -> Section:
     rows = [
-        [path.name, name, *(f"{g['name']} {g['probability']:.3f}" for g in _guesses(model, guesses[name][i]))]
+        [path.name, name, *(f"{g['name']} {g['probability']:.3f}" for g in best_guesses(model, guesses[name][i]))]
         for i, path in enumerate(files)
         for name, model in models.items()
     ]
@@ -207,7 +151,7 @@ def _section(
         for name, each in made.items():
             maps = signed(each.values, percentile=99.0) if _is_signed(each) else heat(each.values)
             grid.append(GridRow(f"{method.name.replace('_', ' ')} {name}", list(maps), signed=_is_signed(each)))
-        figure = picture_grid(grid, [_name(model, target) for target in targets], method.name.replace("_", " "))
+        figure = picture_grid(grid, [class_name(model, target) for target in targets], method.name.replace("_", " "))
         caption = f"Layer {one.extras['layer']}." if "layer" in one.extras else method.summary
         rows.append(Row([FigureItem(output.figure(figure, method.name), method.name, caption)]))
     table = [

@@ -1,0 +1,92 @@
+"""What a command was asked for in words: settings, classes and backgrounds, as the methods take them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ..backends import Model
+from ..errors import ConfigError, MethodError, TargetError, suggest
+from ..methods import Method
+
+_GUESSES = 3
+
+
+def parsed_settings(settings: Sequence[str], methods: Sequence[Method]) -> dict[str, Any]:
+    """Parameters of the methods from ``NAME=VALUE``, where the values are YAML.
+
+    Raises
+    ------
+    ConfigError, MethodError
+        If one is not written so, or no method has it.
+    """
+    known = {name for method in methods for name in method.defaults}
+    given = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"--set {setting} is not a setting.", "Write --set name=value, such as steps=100.")
+        if name not in known:
+            raise MethodError(f"No chosen method has a parameter '{name}'.", suggest(name, known))
+        try:
+            given[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {setting}: the value is not valid YAML.", "Quote it.") from error
+    return given
+
+
+def own_params(method: Method, given: Mapping[str, Any], seed: int, background: Any) -> dict[str, Any]:
+    """Those of the parameters that a method has, with the seed and the background pictures where it takes them.
+
+    Raises
+    ------
+    MethodError
+        If it needs background pictures and there are none.
+    """
+    own: dict[str, Any] = {"seed": seed} if "seed" in method.defaults else {}
+    if "background" in method.defaults:
+        if background is not None:
+            own["background"] = background
+        elif method.defaults["background"] is inspect.Parameter.empty:
+            raise MethodError(
+                f"The method '{method.name}' compares with other pictures.", "Name some with --background FILE."
+            )
+    return own | {name: value for name, value in given.items() if name in method.defaults}
+
+
+def class_numbers(target: str | None, model: Model, probabilities: Any) -> list[int]:
+    """The class to explain per sample: a number or name for all of them, or each one's predicted class.
+
+    Raises
+    ------
+    TargetError
+        If the network has no such class.
+    """
+    count, classes = probabilities.shape
+    if target is None:
+        return [int(best) for best in probabilities.argmax(axis=1)]
+    if target.lstrip("-").isdigit():
+        number = int(target)
+        if not 0 <= number < classes:
+            raise TargetError(f"There is no class {number}.", f"The network has classes 0 to {classes - 1}.")
+        return [number] * count
+    names = model.labels or []
+    if target not in names:
+        cure = suggest(target, names) if names else "Its classes have no names: give a number."
+        raise TargetError(f"There is no class '{target}'.", cure)
+    return [names.index(target)] * count
+
+
+def best_guesses(model: Model, probabilities: Any) -> list[dict[str, Any]]:
+    """The most probable classes of one sample, the best first."""
+    best = np.argsort(-probabilities)[:_GUESSES]
+    return [{"class": int(i), "name": class_name(model, int(i)), "probability": float(probabilities[i])} for i in best]
+
+
+def class_name(model: Model, label: int) -> str:
+    """Name of a class, or its number in words."""
+    return model.labels[label] if model.labels else f"class {label}"
