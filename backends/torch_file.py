@@ -11,6 +11,8 @@ import math
 import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -18,6 +20,7 @@ import numpy as np
 
 from ..errors import CheckpointError, UnsafeCheckpointError
 from .bfloat16 import widened
+from .careful_pickle import Allowance, CarefulUnpickler, Refused, Rehearsal
 from .protocol import Array
 
 _DTYPES = {
@@ -35,6 +38,8 @@ _DTYPES = {
 }
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
+_LEGACY_PICKLES = 5
+_NO_PICKLE = (pickle.UnpicklingError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 class _Storage(NamedTuple):
@@ -76,8 +81,8 @@ def _rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
     return tensor
 
 
-class _Unpickler(pickle._Unpickler):
-    """Python's own unpickler: the compiled one takes objects from the extension registry without asking."""
+class _Unpickler(CarefulUnpickler):
+    """Knows arrays, their storages and ordered dictionaries."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -88,10 +93,7 @@ class _Unpickler(pickle._Unpickler):
             return _rebuild_parameter
         if module == "torch" and name in _DTYPES:
             return name
-        raise UnsafeCheckpointError(
-            f"The file asks for '{module}.{name}', which is neither an array nor a plain container.",
-            "Save the state dict alone: torch.save(net.state_dict(), path).",
-        )
+        raise Refused(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> _Storage:
         marker, kind, key, _, length, *view = pid
@@ -125,7 +127,12 @@ def read_torch_file(path: str | Path) -> Any:
         raise CheckpointError(f"There is no weights file '{path}'.", "Check the path.")
     try:
         with path.open("rb") as file:
-            return _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
+            return (_read_zip if zipfile.is_zipfile(file) else _read_legacy)(file, Allowance(path))
+    except Refused as refused:
+        raise UnsafeCheckpointError(
+            f"'{path}' asks for '{refused}', which is neither an array nor a plain container; nothing of it was run.",
+            "Save the state dict alone: torch.save(net.state_dict(), path).",
+        ) from None
     except (CheckpointError, MemoryError):
         raise
     except Exception as error:
@@ -134,8 +141,43 @@ def read_torch_file(path: str | Path) -> Any:
         ) from error
 
 
-def _read_zip(file: BinaryIO) -> Any:
+def rehearse(path: Path) -> None:
+    """Go through a file before torch reads it, and make nothing of it.
+
+    Raises
+    ------
+    Refused
+        If reading it would take for ever.
+    CheckpointError
+        If it unfolds to much more than its size.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            file.seek(0)
+            # What is no pickle torch will find out, and say.
+            with suppress(EOFError, *_NO_PICKLE):
+                for _ in range(_LEGACY_PICKLES):
+                    Rehearsal(file).load()
+            return
+        with zipfile.ZipFile(file) as archive:
+            _check_members(archive, Allowance(path))
+            for name in archive.namelist():
+                if name.endswith(".pkl"):
+                    with suppress(*_NO_PICKLE):
+                        Rehearsal(io.BytesIO(archive.read(name))).load()
+
+
+def _check_members(archive: zipfile.ZipFile, allowance: Allowance) -> None:
+    """Count what the members of an archive unfold to: torch does not compress them."""
+    members = archive.infolist()
+    allowance.spend(sum(member.file_size for member in members))
+    if len({member.filename for member in members}) < len(members):
+        raise ValueError("two of its members have one name")
+
+
+def _read_zip(file: BinaryIO, allowance: Allowance) -> Any:
     with zipfile.ZipFile(file) as archive:
+        _check_members(archive, allowance)
         names = archive.namelist()
         pickled = next((name for name in names if name.endswith("/data.pkl")), None)
         if pickled is None:
@@ -144,10 +186,10 @@ def _read_zip(file: BinaryIO) -> Any:
         if f"{root}byteorder" in names and archive.read(f"{root}byteorder") != b"little":
             raise ValueError("its numbers are big-endian")
         content = _Unpickler(io.BytesIO(archive.read(pickled))).load()
-        return _fill(content, lambda storage: archive.read(f"{root}data/{storage.key}"), {})
+        return _fill(content, lambda storage: archive.read(f"{root}data/{storage.key}"), allowance)
 
 
-def _read_legacy(file: BinaryIO) -> Any:
+def _read_legacy(file: BinaryIO, allowance: Allowance) -> Any:
     file.seek(0)
     if _Unpickler(file).load() != _LEGACY_MAGIC or _Unpickler(file).load() != _LEGACY_PROTOCOL:
         raise ValueError("its first bytes are those of another format")
@@ -159,24 +201,38 @@ def _read_legacy(file: BinaryIO) -> Any:
     for key in _Unpickler(file).load():
         length = int.from_bytes(file.read(8), "little")
         raw[key] = file.read(length * np.dtype(_DTYPES[kinds[key]]).itemsize)
-    return _fill(content, lambda storage: raw[storage.key], {})
+    return _fill(content, lambda storage: raw[storage.key], allowance)
 
 
 def _storages(content: Any) -> list[_Storage]:
-    if isinstance(content, _Tensor):
-        return [content.storage]
-    children = content.values() if isinstance(content, dict) else content if type(content) in (list, tuple) else ()
-    return [storage for child in children for storage in _storages(child)]
+    found: list[_Storage] = []
+    _walk(content, lambda tensor: found.append(tensor.storage), {})
+    return found
 
 
-def _fill(content: Any, read: Any, seen: dict[_Storage, Array]) -> Any:
+def _fill(content: Any, read: Callable[[_Storage], bytes], allowance: Allowance) -> Any:
+    numbers: dict[_Storage, Array] = {}
+
+    def array(tensor: _Tensor) -> Array:
+        storage = tensor.storage
+        if storage not in numbers:
+            numbers[storage] = np.frombuffer(read(storage), dtype=_DTYPES[storage.kind], count=storage.length)
+        allowance.spend(math.prod(tensor.shape) * numbers[storage].itemsize)
+        return tensor.array(numbers[storage])
+
+    return _walk(content, array, {})
+
+
+def _walk(content: Any, visit: Callable[[_Tensor], Any], seen: dict[int, Any]) -> Any:
+    """A copy with every tensor replaced; what the file holds in several places is gone through once."""
     if isinstance(content, _Tensor):
-        storage = content.storage
-        if storage not in seen:
-            seen[storage] = np.frombuffer(read(storage), dtype=_DTYPES[storage.kind], count=storage.length)
-        return content.array(seen[storage])
-    if isinstance(content, dict):
-        return {key: _fill(value, read, seen) for key, value in content.items()}
-    if type(content) in (list, tuple):
-        return type(content)(_fill(value, read, seen) for value in content)
-    return content
+        return visit(content)
+    if not isinstance(content, dict) and type(content) not in (list, tuple):
+        return content
+    if id(content) not in seen:
+        if isinstance(content, dict):
+            copied: Any = {key: _walk(value, visit, seen) for key, value in content.items()}
+        else:
+            copied = type(content)(_walk(value, visit, seen) for value in content)
+        seen[id(content)] = copied
+    return seen[id(content)]

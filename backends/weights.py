@@ -24,8 +24,10 @@ import safetensors.numpy
 from ..errors import CheckpointError, DataError, NonFiniteError, UnsafeCheckpointError, WeightsError
 from ..files import write_whole
 from .bfloat16 import Widened, widened
-from .paddle_file import Refused, read_paddle_file
+from .careful_pickle import Allowance, Refused
+from .paddle_file import read_paddle_file
 from .protocol import Array
+from .torch_file import read_torch_file, rehearse
 
 _NESTS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "params", "weights")
 _PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
@@ -202,15 +204,16 @@ def _read_safetensors(path: Path) -> Weights:
 
 def _read_torch(path: Path) -> Weights:
     if importlib.util.find_spec("torch") is None:
-        from .torch_file import read_torch_file
-
         return _weights(_state(read_torch_file(path), path), "torch")
     import torch
 
     try:
+        rehearse(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except Refused as refused:
+        raise _unsafe(path, str(refused), "torch.save(net.state_dict(), path)") from None
     except pickle.UnpicklingError as error:
         if "Unsupported operand" in str(error):
             raise CheckpointError(f"'{path}' is no file of torch.save.", "Check where the file came from.") from error
@@ -231,13 +234,14 @@ def _unsafe(path: Path, asked: str, save: str) -> UnsafeCheckpointError:
     )
 
 
-def _array(value: Any) -> Array | None:
+def _array(value: Any, allowance: Allowance) -> Array | None:
     """A leaf of a state dict as an array; None for what is no array of numbers."""
     if isinstance(value, np.ndarray):
         return value
     if not hasattr(value, "detach"):
         return None
     tensor = value.detach()
+    allowance.spend(tensor.numel() * tensor.element_size())
     if str(tensor.dtype) == "torch.bfloat16":
         return np.array(tensor.contiguous().float().numpy()).view(Widened)
     return np.array(tensor.contiguous().numpy())
@@ -246,7 +250,8 @@ def _array(value: Any) -> Array | None:
 def _state(content: Any, path: Path) -> dict[str, Array]:
     """Find the state dict in what a file holds and take off what wrappers have added to its names."""
     if isinstance(content, Mapping):
-        arrays = {name: _array(value) for name, value in content.items()}
+        allowance = Allowance(path)
+        arrays = {name: _array(value, allowance) for name, value in content.items()}
         if arrays and all(isinstance(name, str) and array is not None for name, array in arrays.items()):
             state = {name: array for name, array in arrays.items() if array is not None}
             for prefix in _PREFIXES:

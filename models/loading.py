@@ -121,6 +121,7 @@ def load_model(
     native.to(built.net, _device(native, device))
     model = wrap(built.net, preprocess=built.preprocess, labels=built.labels, input_shape=built.input_shape)
     model.name = built.name
+    model.origin = {"spec": spec, "classes": classes, **options}
     return model
 
 

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import collections
-import copyreg
-import functools
 import importlib
 import importlib.util
-import io
 import json
-import os
 import pickle
-import runpy
 import struct
-import subprocess
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +19,7 @@ from twinlens.backends.weights import read_weights, write_weights
 from twinlens.errors import CheckpointError, NonFiniteError, UnsafeCheckpointError, WeightsError
 
 from ..frameworks import need
+from .hostile import hostile_pickles
 
 
 @pytest.fixture
@@ -339,138 +332,7 @@ def test_missing_empty_and_foreign_files_are_named(tmp_path: Path) -> None:
             read_weights(tmp_path / name)
 
 
-# -- hostile files -------------------------------------------------------------------------------------------------
-
-
-class Call:
-    """Pickles as a call of any function."""
-
-    def __init__(self, function: Any, *args: Any, state: Any = None) -> None:
-        self.call = (function, args, state) if state is not None else (function, args)
-
-    def __reduce__(self) -> Any:
-        return self.call
-
-
-def hostile_pickles(marker: Path) -> dict[str, bytes]:
-    touch = f"touch {marker}"
-    code = f"open({str(marker)!r}, 'w')"
-    command = touch.encode()
-    objects = np.empty(1, object)
-    objects[0] = Call(os.system, touch)
-    calls: dict[str, Any] = {
-        "os.system": Call(os.system, touch),
-        "eval": Call(eval, code),
-        "exec": Call(exec, code),
-        "open": Call(open, str(marker), "w"),
-        "subprocess.Popen": Call(subprocess.Popen, ["touch", str(marker)]),
-        "functools.reduce": Call(functools.reduce, os.system, [touch]),
-        "map": Call(list, Call(map, os.system, [touch])),
-        "runpy": Call(runpy.run_path, str(marker)),
-        "numpy load": Call(np.load, str(marker), None, True),
-        "numpy object array": objects,
-        "in a list": [1, Call(os.system, touch)],
-        "as a key": {Call(tuple, [Call(os.system, touch)]): 1},
-        "pickle in pickle": Call(pickle.loads, pickle.dumps(Call(os.system, touch))),
-        "codecs chain": Call(eval, Call(importlib.import_module("codecs").decode, code.encode().hex(), "hex")),
-        "a whole object": marker,
-    }
-    pickles = {name: pickle.dumps({"a": call}, protocol=2) for name, call in calls.items()}
-    return {
-        **pickles,
-        "posix.system": b"cposix\nsystem\n(V" + command + b"\ntR.",
-        "protocol 4 global": b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c" + bytes([len(command)]) + command + b"\x85R.",
-        "getattr chain": b"cbuiltins\ngetattr\n(cbuiltins\n__import__\n(Vos\ntRVsystem\ntR(V" + command + b"\ntR.",
-        "functools.partial": b"cfunctools\npartial\n(cos\nsystem\nV" + command + b"\ntR)R.",
-        "dotted name": b"\x80\x04\x8c\x05numpy\x8c\x13ndarray.__class__.x\x93.",
-        "instance opcode": b"(V" + command + b"\nios\nsystem\n.",
-        "object opcode": b"(cos\nsystem\nV" + command + b"\no.",
-        "extension opcode": b"\x80\x02\x82\xf0V" + command + b"\n\x85R.",
-        "persistent id": b"P" + command + b"\n.",
-        "binary persistent id": b"V" + command + b"\nQ.",
-        "new object": b"\x80\x02cos\nsystem\nV" + command + b"\n\x85\x81.",
-        "build on a function": b"c_codecs\nencode\n}V__doc__\nVx\nsb.",
-        "build on a class": b"ccollections\nOrderedDict\n}Vget\nVx\nsb.",
-        "array of objects": b"cnumpy\ndtype\n(VO8\nI00\nI01\ntR.",
-        "structured array": b"cnumpy\ndtype\n(VV8\nI00\nI01\ntR(I4\nV|\nNNNI8\nI1\nI63\ntb.",
-        "codec": b"c_codecs\nencode\n(Vabc\nVrot13\ntR.",
-        "torch storage": b"ctorch.storage\n_load_from_bytes\n(V" + command + b"\ntR.",
-        "torch hub": b"ctorch.hub\nload\n(V" + command + b"\ntR.",
-        "torch script": b"ctorch.jit.unsupported_tensor_ops\nexecWrapper\n(V" + code.encode() + b"\n}}tR.",
-        "torch rebuild": b"ctorch._tensor\n_rebuild_from_type_v2\n(cos\nsystem\nN(V" + command + b"\ntNtR.",
-    }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _an_extension_code_stands_for_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache by which pickle's own unpickler gets past `find_class`."""
-    monkeypatch.setitem(copyreg._extension_cache, 240, os.system)  # type: ignore[attr-defined]
-
-
-def as_paddle_file(raw: bytes, path: Path, torch: Any) -> Path:
-    path = path.with_suffix(".pdparams")
-    path.write_bytes(raw)
-    return path
-
-
-def as_torch_zip(raw: bytes, path: Path, torch: Any) -> Path:
-    path, buffer = path.with_suffix(".pth"), io.BytesIO()
-    torch.save({"a": torch.ones(2)}, buffer)
-    with zipfile.ZipFile(buffer) as good, zipfile.ZipFile(path, "w") as bad:
-        for name in good.namelist():
-            bad.writestr(name, raw if name.endswith("data.pkl") else good.read(name))
-    return path
-
-
-def as_old_torch_file(raw: bytes, path: Path, torch: Any) -> Path:
-    path, buffer = path.with_suffix(".pt"), io.BytesIO()
-    torch.save({}, buffer, _use_new_zipfile_serialization=False)
-    good = buffer.getvalue()
-    path.write_bytes(good[: good.index(b"}q", 60)] + raw)
-    return path
-
-
-def as_bare_torch_file(raw: bytes, path: Path, torch: Any) -> Path:
-    path = path.with_suffix(".pth")
-    path.write_bytes(raw)
-    return path
-
-
-@pytest.mark.parametrize("name", list(hostile_pickles(Path("marker"))))
-@pytest.mark.parametrize("disguise", [as_paddle_file, as_torch_zip, as_old_torch_file, as_bare_torch_file])
-def test_nothing_in_a_hostile_file_is_run(
-    tmp_path: Path, torch: Any, name: str, disguise: Callable[[bytes, Path, Any], Path]
-) -> None:
-    marker = tmp_path / "marker"
-    path = disguise(hostile_pickles(marker)[name], tmp_path / "w", torch)
-    with pytest.raises(CheckpointError, match=path.name) as error:
-        read_weights(path)
-    assert not marker.exists()
-    assert "\n" not in str(error.value)
-    assert "weights_only" not in str(error.value)
-
-
-def test_a_hostile_call_is_named(tmp_path: Path, torch: Any) -> None:
-    raw = hostile_pickles(tmp_path / "marker")["os.system"]
-    for disguise in (as_paddle_file, as_torch_zip):
-        with pytest.raises(UnsafeCheckpointError, match=r"posix\.system.*nothing of it was run"):
-            read_weights(disguise(raw, tmp_path / "w", torch))
-
-
-@pytest.mark.parametrize("name", ["os.system", "getattr chain", "extension opcode", "numpy object array"])
-def test_the_hostile_files_do_harm_where_they_are_trusted(tmp_path: Path, name: str) -> None:
-    marker = tmp_path / "marker"
-    pickle.loads(hostile_pickles(marker)[name])
-    assert marker.exists()
-
-
-def test_a_hostile_file_changes_no_admitted_function(tmp_path: Path, torch: Any) -> None:
-    for name in ("build on a function", "build on a class"):
-        with pytest.raises(UnsafeCheckpointError):
-            read_weights(as_paddle_file(hostile_pickles(tmp_path / "marker")[name], tmp_path / "w", torch))
-    path = tmp_path / "good.pdparams"
-    path.write_bytes(pickle.dumps(some_state(), protocol=2))
-    assert_same(read_weights(path).arrays, some_state())
+# -- networks --------------------------------------------------------------------------------------------------------
 
 
 def test_weights_go_from_a_network_to_a_file_and_back(tmp_path: Path, backend: Backend) -> None:
