@@ -33,7 +33,7 @@ help:
 	@echo "make lint           ruff, mypy and the order of the layers"
 	@echo "make ide            typings/, which editors need to find the packages"
 	@echo "make peers          captum, grad-cam and others, for the tests that compare with them"
-	@echo "make test-gpu-pins  backend, method and parity tests with requirements-gpu.txt"
+	@echo "make test-gpu-pins  backend, method and comparison tests with requirements-gpu.txt"
 	@echo "make wheel-check    build the wheel and import it in a clean environment"
 	@echo "make clean          remove what the other targets made"
 
@@ -96,7 +96,7 @@ wheel-check: $(INSTALLED)
 	$(BIN)/python tools/check_wheel.py
 
 test-gpu-pins: $(GPU_INSTALLED)
-	$(call pytest,$(GPU_VENV)) tests/backends tests/methods tests/parity $(ARGS)
+	$(call pytest,$(GPU_VENV)) tests/backends tests/methods tests/parity tests/comparison tests/test_docs_frameworks.py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-gpu build dist typings *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

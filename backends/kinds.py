@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 # Acronyms that a general rule would cut in pieces.
 _WORDS = {"ReLU": "Relu", "GELU": "Gelu", "SiLU": "Silu", "CELU": "Celu", "SELU": "Selu", "ELU": "Elu", "2D": "2d"}
@@ -25,7 +26,8 @@ _ALIASES = {
 def kind_of(layer: object, framework: str) -> str:
     """Name the kind of a layer: ``Conv2d`` and ``Conv2D`` are both ``"conv2d"``.
 
-    A subclass of a framework's layer has the kind of that layer; any other class its own name.
+    A subclass of a framework's layer has the kind of that layer; any other class its own name. Where the framework has
+    a layer of that name too, which may keep its weights in another way, it is ``"own_linear"``.
 
     Parameters
     ----------
@@ -35,9 +37,10 @@ def kind_of(layer: object, framework: str) -> str:
         The package that the framework's own layers live in, ``"torch"`` or ``"paddle"``.
     """
     classes = [cls for cls in type(layer).__mro__ if cls.__module__.startswith(f"{framework}.nn.")]
-    own = next((cls for cls in classes if cls.__name__ not in ("Module", "Layer")), type(layer))
-    name = own.__name__
+    known = next((cls for cls in classes if cls.__name__ not in ("Module", "Layer")), None)
+    name = (known or type(layer)).__name__
+    namesake = known is None and hasattr(sys.modules.get(f"{framework}.nn"), name)
     for word, plain in _WORDS.items():
         name = name.replace(word, plain)
     kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    return _ALIASES.get(kind, kind)
+    return f"own_{kind}" if namesake else _ALIASES.get(kind, kind)

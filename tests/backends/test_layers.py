@@ -10,7 +10,7 @@ import pytest
 
 from twinlens.backends import Backend, wrap
 
-from ..frameworks import paddle, torch
+from ..frameworks import need, paddle, torch
 from .nets import build, convolutional, layer_class, linear, native_nn
 
 KINDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -85,6 +85,23 @@ def test_a_users_own_layer_is_called_by_its_class(backend: Backend) -> None:
 
     assert backend.kind(BasicBlock()) == "basic_block"
     assert backend.kind(GatedReLU2D()) == "gated_relu2d"
+
+
+def test_a_users_class_named_as_one_of_the_frameworks_is_not_taken_for_it(backend: Backend) -> None:
+    base = native_nn(backend).Module if backend.name == "torch" else native_nn(backend).Layer
+
+    class Linear(base):  # type: ignore[misc, valid-type]
+        pass
+
+    assert backend.kind(Linear()) == "own_linear"
+
+
+def test_paddles_linear_in_torchs_layout_is_not_turned() -> None:
+    paddle_backend = need("paddle")
+    if not hasattr(paddle, "compat"):
+        pytest.skip("this Paddle has no paddle.compat")
+    layer = paddle.compat.nn.Linear(3, 3)
+    np.testing.assert_array_equal(paddle_backend.state(layer)["weight"], layer.weight.numpy())
 
 
 def test_a_users_subclass_of_a_layer_has_the_kind_of_that_layer(backend: Backend) -> None:
