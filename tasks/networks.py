@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from ..backends import Model
-from ..comparison import transfer
+from ..comparison.twin import twin
 from ..errors import BackendError, ConfigError, ModelError, TwinlensError, WeightsError
 from ..models import load_model
 from ..models.libraries import LIBRARIES
@@ -64,31 +64,20 @@ def build(
         ) from error
 
 
-def counterpart(first: Model, choice: ModelChoice, backend: str, classes: int | None, device: str) -> Model:
+def counterpart(first: Model, backend: str) -> Model:
     """Build the same network on the other framework and give it the same weights.
 
     Raises
     ------
     ConfigError
-        If it does not exist there, or is built of other layers.
+        If there is none that computes the same.
     """
-    library, separator, name = choice.name.partition(":")
-    alone = f"Use --backend {first.backend.name}"
     try:
-        if separator and library in LIBRARIES:
-            other = next(title for title, found in LIBRARIES.items() if found.backend == backend)
-            choice = choice.model_copy(update={"name": f"{other}:{name}"})
-        model = build(choice, backend, classes, 0, device)
-        transfer(first, model)
-    except ModelError as error:
-        raise ConfigError(f"'{first.name}' cannot be built on {backend}: {error.cause}", f"{alone}.") from error
-    except WeightsError as error:
+        return twin(first, backend)
+    except (ModelError, WeightsError, BackendError) as error:
         raise ConfigError(
-            f"'{first.name}' is built of other layers on {backend}.",
-            f"{alone}; resnet, resnext, wide_resnet, mobilenet_v2 and vgg are the same in both libraries.",
+            f"'{first.name}' has no counterpart on {backend}: {error.cause}", f"Use --backend {first.backend.name}."
         ) from error
-    model.preprocess, model.labels, model.input_shape = first.preprocess, first.labels, first.input_shape
-    return model
 
 
 def outputs(model: Model, image: npt.NDArray[Any]) -> int:

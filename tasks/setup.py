@@ -138,7 +138,7 @@ def prepare(part: Part, backends: Sequence[str], seed: int, device: str, say: Sa
     models = {name: network}
     for other in backends:
         if other not in models:
-            models[other] = counterpart(network, choice, other, classes, device)
+            models[other] = counterpart(network, other)
     setup = Setup(
         part=part,
         models=models,

@@ -16,7 +16,7 @@ from . import errors
 
 if TYPE_CHECKING:
     from .backends import Model, Normalise, available_backends, get_backend, wrap
-    from .comparison import agreement, parity, transfer
+    from .comparison import agreement, compare, convert, diff, parity, transfer, twin
     from .methods import Explanation, explain
     from .models import evaluate, fit, load_model
 
@@ -31,8 +31,12 @@ _HOMES = {
     "Explanation": "methods",
     "explain": "methods",
     "agreement": "comparison",
+    "compare": "comparison",
+    "convert": "comparison",
+    "diff": "comparison",
     "parity": "comparison",
     "transfer": "comparison",
+    "twin": "comparison",
     "evaluate": "models",
     "fit": "models",
     "load_model": "models",
@@ -46,6 +50,9 @@ __all__ = [
     "Normalise",
     "agreement",
     "available_backends",
+    "compare",
+    "convert",
+    "diff",
     "errors",
     "evaluate",
     "explain",
@@ -54,6 +61,7 @@ __all__ = [
     "load_model",
     "parity",
     "transfer",
+    "twin",
     "wrap",
 ]
 

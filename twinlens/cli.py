@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from .commands.compare import compare
+from .commands.convert import convert
+from .commands.diff import diff
 from .console import one_line_errors, print_json, print_table, say
 
 app = typer.Typer(
@@ -114,6 +117,11 @@ def explain(
                 said = ", ".join(f"{guess['name']} {guess['probability']:.3f}" for guess in best)
                 typer.echo(f"{path.name} ({name}): {said}")
         typer.echo(f"Wrote {out / 'report.html'}")
+
+
+app.command()(compare)
+app.command()(convert)
+app.command()(diff)
 
 
 @app.command()

@@ -209,6 +209,29 @@ def test_a_network_of_one_library_is_found_in_the_other_one() -> None:
 
 
 @pytest.mark.usefixtures("both")
+@pytest.mark.parametrize("name", ["torchvision:squeezenet1_1", "paddle:squeezenet1_1"])
+def test_a_network_that_the_libraries_build_otherwise_is_found_too(name: str) -> None:
+    setup = setup_of(*BOTH, model={"name": name, "classes": 3}, data={"pictures": 1, "size": 64})
+    first, second = (model.probabilities(setup.images) for model in setup.models.values())
+    assert set(setup.models) == set(BOTH)
+    assert np.allclose(first, second, atol=1e-5)
+
+
+@pytest.mark.usefixtures("both")
+def test_a_network_of_the_users_file_is_rebuilt_layer_by_layer(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.py"
+    path.write_text(
+        "import torch\nfrom torch import nn\ndef net():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 28 * 28, 5))\n",
+        encoding="utf-8",
+    )
+    setup = setup_of(*BOTH, model={"name": f"{path}:net"}, data={"pictures": 1, "size": 32})
+    assert same_state(setup)
+    first, second = (model.probabilities(setup.images) for model in setup.models.values())
+    assert np.allclose(first, second, atol=1e-5)
+
+
+@pytest.mark.usefixtures("both")
 def test_a_function_of_the_users_file_that_takes_layers_is_built_on_both(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(

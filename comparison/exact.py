@@ -1,0 +1,77 @@
+"""Copies in float64 that compute in float64 throughout: what is left between two of them is no rounding.
+
+Paddle computes a few things in single precision whatever the network's precision is: it keeps the epsilon of a batch
+norm and the factor of its older dropout as a float32, gives the hard sigmoid the slope 0.1666667, and spreads the
+gradient of an average over a window by a factor in float32. torch multiplies the gradient of the hard sigmoid by a
+sixth in float32. Each moves scores or gradients by 1e-8 or so, as much as a small mistake does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ..backends import Model, wrap
+from ..backends.protocol import Net
+from .structure import kind
+
+
+def exact(model: Model) -> Model:
+    """A float64 copy of a model whose layers compute in float64 throughout.
+
+    Notes
+    -----
+    For judging scores and gradients only: operations of such a copy cannot be intercepted where layers were replaced.
+    """
+    double = wrap(model.net, model.preprocess, model.labels, "float64", model.output, model.input_shape)
+    double.name = model.name
+    forwards = _FORWARDS.get(model.backend.name, {})
+    for name, layer in model.backend.modules(double.net).items():
+        forward = forwards.get(kind(double, name))
+        # An activation inside the layer is the layer's own business.
+        if forward is not None and not getattr(layer, "_act", None):
+            layer.forward = partial(forward, layer, layer.forward)
+    return double
+
+
+def _batch_norm(layer: Net, original: Callable[[Any], Any], x: Any) -> Any:
+    if layer.weight is None or layer.bias is None:
+        return original(x)
+    shape = [1, -1, *[1] * (x.ndim - 2)]
+    factor = layer.weight * (layer._variance + layer._epsilon) ** -0.5
+    return x * factor.reshape(shape) + (layer.bias - layer._mean * factor).reshape(shape)
+
+
+def _hard_sigmoid(_layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
+    return (x + 3).clip(0, 6) / 6
+
+
+def _dropout(layer: Net, original: Callable[[Any], Any], x: Any) -> Any:
+    return original(x) if layer.training or layer.mode != "downscale_in_infer" else x * (1 - layer.p)
+
+
+def _average_pool(layer: Net, original: Callable[[Any], Any], x: Any) -> Any:
+    import paddle
+    from paddle.nn import functional
+
+    if layer.ceil_mode or layer.divisor is not None or layer.data_format != "NCHW":
+        return original(x)
+    height, width = (layer.ksize,) * 2 if isinstance(layer.ksize, int) else layer.ksize
+    options = {"stride": layer.stride or layer.ksize, "padding": layer.padding}
+    window = paddle.ones([x.shape[1], 1, height, width], dtype=x.dtype)
+    total = functional.conv2d(x, window, groups=x.shape[1], **options)
+    if not layer.exclusive:
+        return total / (height * width)
+    return total / functional.conv2d(paddle.ones_like(x), window, groups=x.shape[1], **options)
+
+
+_FORWARDS: dict[str, dict[str, Callable[..., Any]]] = {
+    "torch": {"hardsigmoid": _hard_sigmoid},
+    "paddle": {
+        "batch_norm": _batch_norm,
+        "dropout": _dropout,
+        "hardsigmoid": _hard_sigmoid,
+        "avg_pool2d": _average_pool,
+    },
+}
