@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..errors import DeviceError, NoGradientError
 from .kinds import kind_of
 from .paddle_import import import_paddle
+from .paddle_layer_norm import right_layer_norm
 from .paddle_names import RUNNING, torch_name
 from .protocol import Array, Axis, Backend, Handle, Net, OperationRule, Optimizer, Tensor, check_seeds
 from .states import check_shared, check_state
@@ -167,7 +168,8 @@ class PaddleBackend(Backend):
             net.eval()
             for parameter, _ in flags:
                 parameter.stop_gradient = True
-            yield
+            with right_layer_norm():
+                yield
         finally:
             _restore(modes, flags)
 

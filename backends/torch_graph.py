@@ -28,7 +28,9 @@ class GraphNetwork(fx.GraphModule):
     """
 
     def __init__(self, root: torch.nn.Module, graph: fx.Graph, class_name: str = "") -> None:
-        super().__init__(root, graph, class_name or vars(root).get("_graphmodule_cls_name", "Network"))
+        name = class_name or vars(root).get("_graphmodule_cls_name", "Network")
+        super().__init__(root, graph, name)
+        self._graphmodule_cls_name = name
         for name in _CONTENTS:
             setattr(self, name, vars(root)[name])
 

@@ -1,13 +1,12 @@
-"""Torch's sums, extremes and other reductions, and its constructors of tensors, on Paddle."""
+"""Torch's sums, extremes and other reductions on Paddle."""
 
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Sequence
 from typing import Any
 
-from .paddle_function_shapes import TYPES, Axes, as_axes, as_sizes
-from .paddle_functions import FUNCTIONS, dtype_name, function, is_floating, is_tensor, paddle
+from .shapes import Axes, as_axes
+from .table import cast, dtype_name, function, is_floating, is_tensor, paddle
 
 Pair = namedtuple("Pair", "values indices")
 """What torch returns where it finds values and their places."""
@@ -19,7 +18,7 @@ def _axes(dim: Axes | None) -> list[int] | None:
 
 @function()
 def sum(input: Any, dim: Axes | None = None, keepdim: bool = False, *, dtype: str | None = None) -> Any:
-    x = input if is_floating(input) and dtype is None else input.astype(dtype or _wider(input))
+    x = input if is_floating(input) and dtype is None else cast(input, dtype or _wider(input))
     return paddle.sum(x, axis=_axes(dim), keepdim=keepdim)
 
 
@@ -141,72 +140,9 @@ def argsort(input: Any, dim: int = -1, descending: bool = False) -> Any:
 
 @function()
 def any(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    return paddle.any(input.astype("bool"), axis=dim, keepdim=keepdim)
+    return paddle.any(cast(input, "bool"), axis=dim, keepdim=keepdim)
 
 
 @function()
 def all(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    return paddle.all(input.astype("bool"), axis=dim, keepdim=keepdim)
-
-
-# -- new tensors -----------------------------------------------------------------------------------------------
-
-
-def _filled(value: float) -> Any:
-    def like(input: Any, *, dtype: str | None = None, **_placement: Any) -> Any:
-        return paddle.full_like(input, value, dtype=dtype)
-
-    def new(*size: Any, dtype: str | None = None, **_placement: Any) -> Any:
-        return paddle.full(as_sizes(size), value, dtype=dtype or paddle.get_default_dtype())
-
-    def of_type(input: Any, *size: Any, dtype: str | None = None, **_placement: Any) -> Any:
-        return paddle.full(as_sizes(size), value, dtype=dtype or dtype_name(input))
-
-    return like, new, of_type
-
-
-for _name, _value in (("zeros", 0), ("ones", 1)):
-    FUNCTIONS[f"{_name}_like"], FUNCTIONS[_name], FUNCTIONS[f"new_{_name}"] = _filled(_value)
-
-
-@function()
-def full(size: Any, fill_value: Any, *, dtype: str | None = None, **_placement: Any) -> Any:
-    return paddle.full(as_sizes((size,)), fill_value, dtype=dtype or _type_of(fill_value))
-
-
-@function()
-def full_like(input: Any, fill_value: Any, *, dtype: str | None = None, **_placement: Any) -> Any:
-    return paddle.full_like(input, fill_value, dtype=dtype)
-
-
-@function()
-def new_full(input: Any, size: Sequence[int], fill_value: Any, *, dtype: str | None = None, **_placement: Any) -> Any:
-    return paddle.full(as_sizes((size,)), fill_value, dtype=dtype or dtype_name(input))
-
-
-@function()
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: str | None = None, **_placement: Any) -> Any:
-    low, high = (0, start) if end is None else (start, end)
-    whole = all_whole(low, high, step)
-    return paddle.arange(low, high, step, dtype=dtype or ("int64" if whole else paddle.get_default_dtype()))
-
-
-def all_whole(*numbers: Any) -> bool:
-    """Whether all of them are whole numbers by type."""
-    return not [n for n in numbers if not isinstance(n, int)]
-
-
-@function()
-def linspace(start: float, end: float, steps: int, *, dtype: str | None = None, **_placement: Any) -> Any:
-    return paddle.linspace(start, end, steps, dtype=dtype or paddle.get_default_dtype())
-
-
-@function()
-def eye(n: int, m: int | None = None, *, dtype: str | None = None, **_placement: Any) -> Any:
-    return paddle.eye(n, m, dtype=dtype or paddle.get_default_dtype())
-
-
-def _type_of(value: Any) -> str:
-    if isinstance(value, bool):
-        return TYPES[0]
-    return "int64" if isinstance(value, int) else str(paddle.get_default_dtype())
+    return paddle.all(cast(input, "bool"), axis=dim, keepdim=keepdim)

@@ -1,0 +1,257 @@
+"""Witnesses of a run: one that records, one that compares with a record, one that forces a record upon a network."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from typing import Any
+
+from ...backends import Model
+from ...backends.protocol import Array, Tensor
+from ...errors import NoGradientError
+from .gap import Gap, gap, relative_l2
+from .trace import ENTRANCE, IN, OUT, Door
+
+Gaps = dict[Door, float]
+"""Relative L2 at each door."""
+
+
+class Observer:
+    """Looks at every tensor and at the gradient that comes back to it.
+
+    Attributes
+    ----------
+    roots : list of native tensor
+        Where the network cuts the graph, a new one begins: the layers behind still get their gradients.
+    entrance_gradient : ndarray or None
+        At the network's own input.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.backend = model.backend
+        self.roots: list[Tensor] = []
+        self.entrance_gradient: Array | None = None
+        # Containers hand on what the layers inside them made: one tensor is copied and compared once.
+        self._recent: deque[tuple[Tensor, Array, Door]] = deque(maxlen=4)
+        self._also: dict[Door, list[Door]] = {}
+        self._last_gradient: Array | None = None
+
+    def value(self, door: Door, tensor: Tensor) -> Tensor:
+        """Return what the network goes on with, which it may overwrite."""
+        array, left = self._known(tensor)
+        self.saw(door, array)
+        if left is not None and left.side == door.side == OUT and self._may_stay(door):
+            self._also.setdefault(left, []).append(door)
+            return tensor
+        passed = self._passed(door, tensor, array)
+        self._recent.append((passed, array, door))
+        return passed
+
+    def saw(self, door: Door, array: Array) -> None:
+        """Called with each tensor on the way forward."""
+
+    def saw_gradient(self, door: Door, gradient: Array) -> Array | None:
+        """Called with each gradient on the way back; what it returns takes its place."""
+
+    def _may_stay(self, door: Door) -> bool:
+        """Whether what left the door before may leave this one as it is."""
+        return True
+
+    def close(self) -> None:
+        """Let go of all tensors, which hold the whole graph."""
+        self.roots.clear()
+        self._recent.clear()
+
+    def _passed(self, door: Door, tensor: Tensor, array: Array) -> Tensor:
+        """The tensor, watched; of what comes in a copy, because other layers may use the same tensor."""
+        if "float" not in self.backend.dtype(tensor):
+            return tensor
+        watched = tensor * 1 if door.side == IN else tensor
+        if not self._follow(door, watched):
+            self.roots.append(self.backend.leaf(tensor))
+            watched = self.roots[-1] * 1
+            if not self._follow(door, watched):  # gradients are switched off here
+                self.roots.pop()
+        return watched
+
+    def _follow(self, door: Door, tensor: Tensor) -> bool:
+        try:
+            self.backend.on_grad(tensor, lambda gradient: self._look(door, gradient))
+        except NoGradientError:
+            return False
+        return True
+
+    def _look(self, door: Door, gradient: Tensor) -> Tensor | None:
+        array = self.backend.numpy(gradient)
+        if self._last_gradient is not None and _same(self._last_gradient, array):
+            array = self._last_gradient
+        self._last_gradient = array
+        if door == ENTRANCE:
+            self.entrance_gradient = array
+        instead = self.saw_gradient(door, array)
+        for other in self._also.get(door, ()):
+            self.saw_gradient(other, array)
+        if instead is None:
+            return None
+        return self.backend.asarray(instead, self.backend.dtype(gradient), self.backend.tensor_device(gradient))
+
+    def _known(self, tensor: Tensor) -> tuple[Array, Door | None]:
+        """The tensor's values; where it left a door just now and was not overwritten since, that door as well."""
+        array = self.backend.numpy(tensor)
+        for recent, known, door in self._recent:
+            if recent is tensor and _same(known, array):
+                return known, door if self._recent[-1][0] is tensor else None
+        return array, None
+
+
+class Recorder(Observer):
+    """Keeps everything.
+
+    Attributes
+    ----------
+    values, gradients : dict of Door to ndarray
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        self.values: dict[Door, Array] = {}
+        self.gradients: dict[Door, Array] = {}
+
+    def saw(self, door: Door, array: Array) -> None:
+        self.values[door] = array
+
+    def saw_gradient(self, door: Door, gradient: Array) -> Array | None:
+        self.gradients[door] = gradient
+        return None
+
+
+class Comparer(Observer):
+    """Compares with a record and frees what it has compared.
+
+    Parameters
+    ----------
+    keep : bool
+        Leave the record as it is.
+
+    Attributes
+    ----------
+    gaps, gradient_gaps : dict of Door to Gap
+        From the record.
+    """
+
+    def __init__(self, model: Model, record: Recorder, keep: bool = False) -> None:
+        super().__init__(model)
+        self.gaps: dict[Door, Gap] = {}
+        self.gradient_gaps: dict[Door, Gap] = {}
+        self._record = record
+        self._keep = keep
+        self._done: deque[tuple[Array, Array, Gap]] = deque(maxlen=4)
+
+    def saw(self, door: Door, array: Array) -> None:
+        reference = self._take(self._record.values, door)
+        if reference is not None:
+            self.gaps[door] = self._gap(reference, array)
+
+    def saw_gradient(self, door: Door, gradient: Array) -> Array | None:
+        if door in self.gaps:
+            self.gradient_gaps[door] = self._gap(self._take(self._record.gradients, door), gradient)
+        return None
+
+    def finish(self) -> None:
+        """Count the gradients that did not arrive."""
+        for door, reference in self._record.gradients.items():
+            if door in self.gaps and door not in self.gradient_gaps:
+                self.gradient_gaps[door] = gap(reference, None)
+
+    def _take(self, arrays: dict[Door, Array], door: Door) -> Array | None:
+        return arrays.get(door) if self._keep else arrays.pop(door, None)
+
+    def _gap(self, reference: Array | None, array: Array) -> Gap:
+        if reference is None:
+            return gap(None, array)
+        for a, b, known in self._done:
+            if a is reference and b is array:
+                return known
+        found = gap(reference, array)
+        self._done.append((reference, array, found))
+        return found
+
+
+class Forcer(Observer):
+    """Gives every layer the values and the gradients of a record, after comparing what it would have had.
+
+    What is compared at each door was made from the record's values one step before: a difference belongs to that step.
+
+    Parameters
+    ----------
+    tolerance : float
+        Relative L2 above which an array is worth keeping; what differs by less than a hundredth of it passes as it is.
+    ignored : collection of Door
+        Doors that are treated as if the record did not have them.
+
+    Attributes
+    ----------
+    gaps, gradient_gaps : dict of Door to float
+    values, gradients : dict of Door to ndarray
+        What differs.
+    extra : dict of Door to ndarray
+        What passed doors that the record does not have.
+    """
+
+    def __init__(self, model: Model, record: Recorder, tolerance: float, ignored: Collection[Door] = ()) -> None:
+        super().__init__(model)
+        self.device = model.device
+        self.gaps: Gaps = {}
+        self.gradient_gaps: Gaps = {}
+        self.values: dict[Door, Array] = {}
+        self.gradients: dict[Door, Array] = {}
+        self.extra: dict[Door, Array] = {}
+        self._record = record
+        self._tolerance = tolerance
+        self._ignored = ignored
+
+    def saw(self, door: Door, array: Array) -> None:
+        wanted = self._record.values.get(door)
+        if wanted is None or door in self._ignored:
+            self.extra[door] = array
+            return
+        self.gaps[door] = relative_l2(wanted, array)
+        if self.gaps[door] > self._tolerance:
+            self.values[door] = array
+
+    def saw_gradient(self, door: Door, gradient: Array) -> Array | None:
+        if door not in self.gaps:
+            return None
+        wanted = self._record.gradients.get(door)
+        found = self.gradient_gaps[door] = relative_l2(wanted, gradient)
+        if found > self._tolerance:
+            self.gradients[door] = gradient
+        if found <= self._tolerance / 100:
+            return None
+        # No gradient of the record's fits a tensor of another shape.
+        return wanted if wanted is not None and wanted.shape == gradient.shape else gradient * 0
+
+    def finish(self) -> None:
+        """Count the gradients that did not arrive."""
+        for door, reference in self._record.gradients.items():
+            if door in self.gaps and door not in self.gradient_gaps:
+                self.gradient_gaps[door] = relative_l2(reference, None)
+
+    def _may_stay(self, door: Door) -> bool:
+        return door not in self.gaps or self.gaps[door] <= self._tolerance / 100
+
+    def _passed(self, door: Door, tensor: Tensor, array: Array) -> Tensor:
+        if self._may_stay(door):
+            return super()._passed(door, tensor, array)
+        forced = self.backend.asarray(self._record.values[door], self.backend.dtype(tensor), self.device)
+        shape = self.backend.shape(tensor)
+
+        def backward(gradient: Tensor) -> list[Tensor]:
+            fits = self.backend.shape(gradient) == shape
+            return [gradient if fits else self.backend.asarray(array * 0, self.backend.dtype(tensor), self.device)]
+
+        return super()._passed(door, self.backend.with_vjp(forced, [tensor], backward), array)
+
+
+def _same(a: Array, b: Array) -> Any:
+    return a.shape == b.shape and (a == b).all()
