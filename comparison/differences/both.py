@@ -91,8 +91,7 @@ def run_both(sides: Lineup, chosen: Chosen, tolerance: float | None) -> Both:
     if truth is not None and first.dtype == "float64":
         record, record_run = truth, truth_run
     else:
-        record = Recorder(first)
-        record_run = run(first, sides.inputs[0], chosen, record, sides.first_names)
+        record, record_run = _recorded(sides, chosen, outputs_only=truth is not None)
     assert record_run is not None
     _check_first(first, record_run, record)
     if truth is not None and exact_second is not None:
@@ -101,6 +100,7 @@ def run_both(sides: Lineup, chosen: Chosen, tolerance: float | None) -> Both:
         forced = again()
         if forced.run.failure is not None and not _runs(exact_second, x) and _runs(second, sides.inputs[1]):
             truth = truth_run = forced = None
+            record, record_run = _recorded(sides, chosen, outputs_only=False)
     free = Comparer(second, record, keep=truth is None or record is truth)
     free_run = run(second, sides.inputs[1], chosen, free, sides.second_names)
     free.finish()
@@ -109,6 +109,11 @@ def run_both(sides: Lineup, chosen: Chosen, tolerance: float | None) -> Both:
         again = partial(forced_run, second, sides, chosen, record, tolerance or SINGLE, sides.inputs[1])
         forced = again()
     return Both(truth, truth_run, record, record_run, free, free_run, forced, again)
+
+
+def _recorded(sides: Lineup, chosen: Chosen, outputs_only: bool) -> tuple[Recorder, Run]:
+    record = Recorder(sides.first, outputs_only)
+    return record, run(sides.first, sides.inputs[0], chosen, record, sides.first_names)
 
 
 def _runs(model: Model, x: Array) -> bool:

@@ -79,8 +79,8 @@ def diff(
 
     A float64 copy does not show what happens in a network's own precision only, such as an automatic cast to bfloat16.
     Therefore both networks' scores are also held against the float64 ones: where one side is a hundred times farther
-    off than the other, the steps are judged in the networks' own precision too. Where no float64 copy can be made, the step by step comparison runs in the
-    networks' own precision with a tolerance of 2e-5, and a note says so.
+    off than the other, the steps are judged in the networks' own precision too. Where no float64 copy can be made, that
+    is the only judgement, with a tolerance of 2e-5 a step, and a note says so.
 
     Causes are not read off but tested: the step is computed anew in NumPy with one thing changed, and a cause is called
     certain where at most a hundredth of the difference remains. Networks run in evaluation mode and come back as they

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from ...backends import Model
 from ...backends.protocol import Array
+from .forcer import Forcer
 from .lineup import Lineup
 from .objective import Chosen
-from .observers import Forcer, Recorder
+from .observers import Recorder
 from .trace import Door, Run, run
 
 

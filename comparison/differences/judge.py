@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .observers import Gaps
+from .forcer import Gaps
 from .settings import family
 from .trace import IN, OUT, Door, Run
 

@@ -1,23 +1,24 @@
-"""Witnesses of a run: one that records, one that compares with a record, one that forces a record upon a network."""
+"""Witnesses of a run that leave it as it is: one that records, one that compares with a record."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
 from typing import Any
 
 from ...backends import Model
 from ...backends.protocol import Array, Tensor
 from ...errors import NoGradientError
-from .gap import Gap, gap, relative_l2
+from .gap import Gap, gap
 from .trace import ENTRANCE, IN, OUT, Door
-
-Gaps = dict[Door, float]
-"""Relative L2 at each door."""
 
 
 class Observer:
     """Looks at every tensor and at the gradient that comes back to it.
+
+    Parameters
+    ----------
+    outputs_only : bool
+        Look at nothing that comes in but the network's own input: enough where no step is to be judged by itself.
 
     Attributes
     ----------
@@ -27,20 +28,22 @@ class Observer:
         At the network's own input.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, outputs_only: bool = False) -> None:
         self.backend = model.backend
+        self._outputs_only = outputs_only
         self.roots: list[Tensor] = []
         self.entrance_gradient: Array | None = None
         # Containers hand on what the layers inside them made: one tensor is copied and compared once.
         self._recent: deque[tuple[Tensor, Array, Door]] = deque(maxlen=4)
         self._also: dict[Door, list[Door]] = {}
-        self._last_gradient: Array | None = None
 
     def value(self, door: Door, tensor: Tensor) -> Tensor:
         """Return what the network goes on with, which it may overwrite."""
+        if self._outputs_only and door.side == IN and door != ENTRANCE:
+            return tensor
         array, left = self._known(tensor)
         self.saw(door, array)
-        if left is not None and left.side == door.side == OUT and self._may_stay(door):
+        if left is not None and left.side == door.side == OUT and self._is_handed_on(door, left):
             self._also.setdefault(left, []).append(door)
             return tensor
         passed = self._passed(door, tensor, array)
@@ -53,9 +56,12 @@ class Observer:
     def saw_gradient(self, door: Door, gradient: Array) -> Array | None:
         """Called with each gradient on the way back; what it returns takes its place."""
 
-    def _may_stay(self, door: Door) -> bool:
-        """Whether what left the door before may leave this one as it is."""
+    def _is_handed_on(self, door: Door, left: Door) -> bool:
+        """Whether what leaves a door is what left another just now, and was not overwritten since."""
         return True
+
+    def _array(self, tensor: Tensor) -> Array:
+        return self.backend.numpy(tensor)
 
     def close(self) -> None:
         """Let go of all tensors, which hold the whole graph."""
@@ -82,12 +88,9 @@ class Observer:
         return True
 
     def _look(self, door: Door, gradient: Tensor) -> Tensor | None:
-        array = self.backend.numpy(gradient)
-        if self._last_gradient is not None and _same(self._last_gradient, array):
-            array = self._last_gradient
-        self._last_gradient = array
+        array = self._array(gradient)
         if door == ENTRANCE:
-            self.entrance_gradient = array
+            self.entrance_gradient = array.copy()
         instead = self.saw_gradient(door, array)
         for other in self._also.get(door, ()):
             self.saw_gradient(other, array)
@@ -97,7 +100,7 @@ class Observer:
 
     def _known(self, tensor: Tensor) -> tuple[Array, Door | None]:
         """The tensor's values; where it left a door just now and was not overwritten since, that door as well."""
-        array = self.backend.numpy(tensor)
+        array = self._array(tensor)
         for recent, known, door in self._recent:
             if recent is tensor and _same(known, array):
                 return known, door if self._recent[-1][0] is tensor else None
@@ -112,16 +115,20 @@ class Recorder(Observer):
     values, gradients : dict of Door to ndarray
     """
 
-    def __init__(self, model: Model) -> None:
-        super().__init__(model)
+    def __init__(self, model: Model, outputs_only: bool = False) -> None:
+        super().__init__(model, outputs_only)
         self.values: dict[Door, Array] = {}
         self.gradients: dict[Door, Array] = {}
+        self._last_gradient: Array | None = None
 
     def saw(self, door: Door, array: Array) -> None:
         self.values[door] = array
 
     def saw_gradient(self, door: Door, gradient: Array) -> Array | None:
-        self.gradients[door] = gradient
+        # What leaves one layer and enters the next has one gradient: it is kept once.
+        if self._last_gradient is None or not _same(self._last_gradient, gradient):
+            self._last_gradient = gradient
+        self.gradients[door] = self._last_gradient
         return None
 
 
@@ -140,7 +147,7 @@ class Comparer(Observer):
     """
 
     def __init__(self, model: Model, record: Recorder, keep: bool = False) -> None:
-        super().__init__(model)
+        super().__init__(model, outputs_only=True)
         self.gaps: dict[Door, Gap] = {}
         self.gradient_gaps: dict[Door, Gap] = {}
         self._record = record
@@ -175,82 +182,6 @@ class Comparer(Observer):
         found = gap(reference, array)
         self._done.append((reference, array, found))
         return found
-
-
-class Forcer(Observer):
-    """Gives every layer the values and the gradients of a record, after comparing what it would have had.
-
-    What is compared at each door was made from the record's values one step before: a difference belongs to that step.
-
-    Parameters
-    ----------
-    tolerance : float
-        Relative L2 above which an array is worth keeping; what differs by less than a hundredth of it passes as it is.
-    ignored : collection of Door
-        Doors that are treated as if the record did not have them.
-
-    Attributes
-    ----------
-    gaps, gradient_gaps : dict of Door to float
-    values, gradients : dict of Door to ndarray
-        What differs.
-    extra : dict of Door to ndarray
-        What passed doors that the record does not have.
-    """
-
-    def __init__(self, model: Model, record: Recorder, tolerance: float, ignored: Collection[Door] = ()) -> None:
-        super().__init__(model)
-        self.device = model.device
-        self.gaps: Gaps = {}
-        self.gradient_gaps: Gaps = {}
-        self.values: dict[Door, Array] = {}
-        self.gradients: dict[Door, Array] = {}
-        self.extra: dict[Door, Array] = {}
-        self._record = record
-        self._tolerance = tolerance
-        self._ignored = ignored
-
-    def saw(self, door: Door, array: Array) -> None:
-        wanted = self._record.values.get(door)
-        if wanted is None or door in self._ignored:
-            self.extra[door] = array
-            return
-        self.gaps[door] = relative_l2(wanted, array)
-        if self.gaps[door] > self._tolerance:
-            self.values[door] = array
-
-    def saw_gradient(self, door: Door, gradient: Array) -> Array | None:
-        if door not in self.gaps:
-            return None
-        wanted = self._record.gradients.get(door)
-        found = self.gradient_gaps[door] = relative_l2(wanted, gradient)
-        if found > self._tolerance:
-            self.gradients[door] = gradient
-        if found <= self._tolerance / 100:
-            return None
-        # No gradient of the record's fits a tensor of another shape.
-        return wanted if wanted is not None and wanted.shape == gradient.shape else gradient * 0
-
-    def finish(self) -> None:
-        """Count the gradients that did not arrive."""
-        for door, reference in self._record.gradients.items():
-            if door in self.gaps and door not in self.gradient_gaps:
-                self.gradient_gaps[door] = relative_l2(reference, None)
-
-    def _may_stay(self, door: Door) -> bool:
-        return door not in self.gaps or self.gaps[door] <= self._tolerance / 100
-
-    def _passed(self, door: Door, tensor: Tensor, array: Array) -> Tensor:
-        if self._may_stay(door):
-            return super()._passed(door, tensor, array)
-        forced = self.backend.asarray(self._record.values[door], self.backend.dtype(tensor), self.device)
-        shape = self.backend.shape(tensor)
-
-        def backward(gradient: Tensor) -> list[Tensor]:
-            fits = self.backend.shape(gradient) == shape
-            return [gradient if fits else self.backend.asarray(array * 0, self.backend.dtype(tensor), self.device)]
-
-        return super()._passed(door, self.backend.with_vjp(forced, [tensor], backward), array)
 
 
 def _same(a: Array, b: Array) -> Any:

@@ -40,7 +40,7 @@ def partners(first: Model, second: Model, x: Array) -> Partners:
         If the networks have no layer in common.
     """
     layers = first.backend.modules(first.net), second.backend.modules(second.net)
-    if layers[0].keys() == layers[1].keys() and match_layers(first, second).how == "name":
+    if layers[0].keys() == layers[1].keys() and (_same_kinds(first, second) or _same_names(first, second)):
         return Partners({name: name for name in layers[0]}, (), ())
     matching = match_layers(first, second, x)
     holding = {part.name for part in parts(first)}, {part.name for part in parts(second)}
@@ -52,3 +52,13 @@ def partners(first: Model, second: Model, x: Array) -> Partners:
     containers = [{name.rpartition(".")[0] for name in names if name} for names in layers]
     pairs |= {name: name for name in layers[0] if all(name in inner for inner in containers) and name not in pairs}
     return Partners({"": "", **pairs}, matching.only_first, matching.only_second, matching.ambiguous)
+
+
+def _same_kinds(first: Model, second: Model) -> bool:
+    layers = first.backend.modules(first.net), second.backend.modules(second.net)
+    return all(first.backend.kind(layer) == second.backend.kind(layers[1][name]) for name, layer in layers[0].items())
+
+
+def _same_names(first: Model, second: Model) -> bool:
+    """Whether all layers that hold weights are of one kind under each name."""
+    return match_layers(first, second).how == "name"
