@@ -98,7 +98,7 @@ ELEMENTWISE |= {
     "leaky_relu": lambda x, slope=0.01: F.leaky_relu(x, slope),
     "softplus": _functional("softplus"),
     "tanh_shrink": _functional("tanhshrink"),
-    "thresholded_relu": _functional("threshold"),
+    "thresholded_relu": lambda x, threshold, value=0.0: F.threshold(x, single(threshold), single(value)),
     "swish": lambda x: F.silu(x),
     "mish": lambda x, threshold=20: F.mish(x),
     "gelu": lambda x, approximate=False: F.gelu(x, approximate="tanh" if approximate in (True, "tanh") else "none"),

@@ -107,7 +107,7 @@ def instance_norm(axes: int) -> Maker:
 
 def embedding(layer: Net, x: Any) -> Any:
     """A table of vectors."""
-    if getattr(layer, "_max_norm", None) is not None or getattr(layer, "_scale_grad_by_freq", False):
+    if layer._max_norm is not None or layer._scale_grad_by_freq:
         return None
     padding = layer._padding_idx if layer._padding_idx != -1 else None
     if padding is not None and np.any(layer.weight[padding].numpy()):

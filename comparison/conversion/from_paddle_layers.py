@@ -56,7 +56,10 @@ def leaf_layer(layer: Net, inputs: Mapping[str, Any] | None = None) -> Any:
     if len(given) > 1 and not set(inputs or ()) <= _MORE_INPUTS.get(cls.__name__, set()):
         return None
     x = given[0] if given else None
-    module = LAYERS[cls.__name__](layer, x)
+    try:
+        module = LAYERS[cls.__name__](layer, x)
+    except AttributeError:  # another release of Paddle, whose layer keeps its settings elsewhere
+        return None
     if module is not None:
         for t in layer._parameters.values():
             if t is not None:
@@ -154,6 +157,6 @@ LAYERS: dict[str, Callable[[Net, Any], Any]] = {
     "Swish": lambda a, x: nn.SiLU(),
     "Tanh": lambda a, x: nn.Tanh(),
     "Tanhshrink": lambda a, x: nn.Tanhshrink(),
-    "ThresholdedReLU": lambda a, x: nn.Threshold(single(a._threshold), single(getattr(a, "_value", 0.0))),
+    "ThresholdedReLU": lambda a, x: nn.Threshold(single(a._threshold), single(a._value)),
     "SamePad2d": lambda a, x: get_backend("torch").nn.SamePad2d(a.kernel_size, a.stride),
 }

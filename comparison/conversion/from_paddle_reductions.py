@@ -38,8 +38,8 @@ def _over(name: str) -> Entry:
     """A reduction that torch wants its axes for, even all of them."""
 
     @wants_call
-    def reduce(call: Any, x: Any, axis: Any = None, keepdim: bool = False) -> Any:
-        return _all_axes(call, x, axis, keepdim, name)
+    def reduce(call: Any, x: Any, axis: Any = None, keepdim: bool = False, reduce_all: bool = False) -> Any:
+        return _all_axes(call, x, None if reduce_all else axis, keepdim, name)
 
     return reduce
 

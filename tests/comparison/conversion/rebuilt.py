@@ -15,6 +15,8 @@ from ...frameworks import BOTH, paddle, torch
 for framework in BOTH:
     pytest.importorskip(framework)
 
+Shape = tuple[int, ...]
+
 # Paddle 2 rounds the parameters of more functions.
 EXACT = (1e-6, 1e-6) if paddle.__version__ < "3" else (1e-10, 1e-9)
 

@@ -16,6 +16,7 @@ from twinlens.errors import BackendError, ModelError
 from ...frameworks import need, paddle, torch
 from ...nets import pictures, randomise, small_net
 from ...random_states import random_states
+from .rebuilt import EXACT
 from .student_nets import NETS, SHAPE, Join, TwoOutputs
 
 nn = torch.nn
@@ -25,7 +26,7 @@ def in_double(net: Any) -> Model:
     return tl.wrap(net, dtype="float64")
 
 
-def assert_same_network(source: Model, built: Model, x: np.ndarray, limit: float = 1e-10) -> None:
+def assert_same_network(source: Model, built: Model, x: np.ndarray, limit: float = EXACT[0]) -> None:
     here, there = in_double(source.net), in_double(built.net)
     for ours, theirs in (
         (here.forward(x), there.forward(x)),
@@ -81,7 +82,7 @@ def test_a_network_of_torchvision_is_the_same_on_paddle(name: str) -> None:
     with get_backend("torch").seeded(0):
         source = randomise(tl.wrap(_thin(name).eval(), input_shape=(3, 32, 32)))
     built = convert(source)
-    limit = 1e-6 if name == "mobilenet_v3_small" else 1e-10  # hard sigmoids
+    limit = 1e-6 if name == "mobilenet_v3_small" else EXACT[0]  # hard sigmoids
     assert_same_network(source, built, pictures(2, 3, (3, 32, 32)), limit)
 
 

@@ -40,7 +40,7 @@ ELEMENTWISE = {
     "clip": lambda x: paddle.clip(x, -0.5, 0.75) + x.clip(min=0) + paddle.clip(x, max=0.5),
     "maximum": lambda x: paddle.maximum(x, x * 2) + paddle.minimum(x, x * x),
     "where": lambda x: paddle.where(x > 0, x, 0.5 * x) + paddle.where(x[:, :1] > 0, x, x[0, 0]),
-    "atan2": lambda x: paddle.atan2(x, x[:, :1] + 5),
+    "atan2": lambda x: paddle.atan2(x, x * x + 5),
     "masks": lambda x: x * paddle.cast(x > 0, "float64") + x * (x <= 0.5).astype("float64"),
     "logic": lambda x: paddle.where(paddle.logical_and(x > -1, x < 1), x, x * 0),
     "bitwise logic": lambda x: paddle.where((x > -1) & ~(x > 1), x, x * 0),
@@ -58,7 +58,6 @@ ELEMENTWISE = {
     "glu": lambda x: F.glu(x, axis=1),
     "maxout": lambda x: F.maxout(x, 2, axis=1),
     "swish of a gate": lambda x: x * F.sigmoid(x.mean([2, 3], keepdim=True)),
-    "aliases of arguments": lambda x: paddle.sum(x, dim=1, keepdim=True) + paddle.mean(input=x, axis=1, keepdim=True),
 }
 REDUCTIONS = {
     "sum": lambda x: x.sum() + paddle.sum(x, axis=[1, 2]).sum(-1, keepdim=True),
@@ -83,12 +82,11 @@ REDUCTIONS = {
 SHAPES = {
     "reshape": lambda x: x.reshape([x.shape[0], -1]),
     "reshape with zeros": lambda x: paddle.reshape(x, [0, 0, -1]),
-    "view": lambda x: x.view([-1, 192]),
+    "view": lambda x: (x * 2).view([x.shape[0], 192]),
     "flatten": lambda x: x.flatten(1) if False else paddle.flatten(x, 1, 2),
     "transpose": lambda x: paddle.transpose(x, [0, 2, 3, 1]),
     "T": lambda x: x.mean([2, 3]).T,
     "moveaxis": lambda x: paddle.moveaxis(x, 1, -1),
-    "swapaxes": lambda x: paddle.swapaxes(x, 1, 2),
     "squeeze": lambda x: x.mean(1, keepdim=True).squeeze(1).unsqueeze(-1).squeeze(),
     "unsqueeze": lambda x: paddle.unsqueeze(x, [0, 2]),
     "concat": lambda x: paddle.concat([x, x * 2], axis=1),
@@ -116,7 +114,7 @@ SHAPES = {
     "pad": lambda x: F.pad(x, [1, 2, 0, 1]) + F.pad(x, [1, 2, 0, 1], value=0.5),
     "pad by a mode": lambda x: F.pad(x, [1, 2, 0, 1], mode="reflect") + F.pad(x, [1, 2, 0, 1], mode="replicate"),
     "pad all axes": lambda x: F.pad(x, [0, 0, 1, 0, 2, 1, 0, 1]),
-    "pixel shuffle": lambda x: F.pixel_unshuffle(F.pixel_shuffle(x, 2), 2),
+    "pixel shuffle": lambda x: F.pixel_shuffle(x, 2),
     "unfold": lambda x: F.unfold(x, 3, paddings=1),
     "repeat": lambda x: paddle.repeat_interleave(x, 2, axis=1),
     "meshgrid": lambda x: sum(paddle.meshgrid(x[0, 0, 0], x[0, 0, 1])),
@@ -150,6 +148,13 @@ def test_functions_compute_the_same_in_torch(name: str) -> None:
     found = _together()[name]
     assert found.values < 1e-10
     assert found.gradient < 1e-9
+
+
+def test_torch_s_names_of_arguments_are_understood_where_paddle_does() -> None:
+    if paddle.__version__.startswith("2."):
+        pytest.skip("Paddle 3 began to take them")
+    net = formula(lambda x: paddle.sum(x, dim=1, keepdim=True) + paddle.mean(input=x, axis=1, keepdim=True))
+    assert gap(net, X).values < 1e-10
 
 
 @pytest.mark.parametrize(
