@@ -23,7 +23,7 @@ _COMPILED = ("clone", "detach", "detach_", "contiguous", "_copy_to", "_tensor_us
 _FUNCTIONS = {
     "F": (
         *(f"conv{n}d{kind}" for n in "123" for kind in ("", "_transpose")),
-        *("conv._conv_nd", "linear", "interpolate", "dropout", "dropout2d", "dropout3d", "alpha_dropout"),
+        *("conv._conv_nd", "linear", "normalize", "interpolate", "dropout", "dropout2d", "dropout3d", "alpha_dropout"),
     ),
     "paddle": ("to_tensor", "arange", "var", "where", "atan2"),
 }

@@ -157,7 +157,7 @@ SHAPES: dict[str, Entry] = {
     "slice": _slice,
     "strided_slice": _strided_slice,
     "expand": _expand,
-    "expand_as": lambda x, y, *shape: x.expand_as(y),
+    "expand_as": lambda x, y=None, shape=(): x.expand(tuple(shape)) if y is None else x.expand_as(y),
     "tile": _tile,
     "flip": lambda x, axis: torch.flip(x, _ints(axis)),
     "roll": _roll,

@@ -62,6 +62,11 @@ def _instance_norm(info: Any, x: Any, weight: Any = None, bias: Any = None, epsi
     return (out, None, None) if isinstance(info.result, (tuple, list)) else out
 
 
+@wants_call
+def _normalize(info: Any, x: Any, p: float = 2, axis: int = 1, epsilon: float = 1e-12) -> Any:
+    return F.normalize(x, p, 0 if info.x.ndim == 1 else axis, epsilon)
+
+
 # -- resizing and the rest -------------------------------------------------------------------------------------
 
 
@@ -174,6 +179,7 @@ SPATIAL: dict[str, Entry] = {
     "layer_norm": _layer_norm,
     "group_norm": _group_norm,
     "instance_norm": _instance_norm,
+    "F.normalize": _normalize,
     "F.interpolate": _interpolate,
     "F.dropout": _dropout,
     "F.dropout2d": _dropout_nd(2),

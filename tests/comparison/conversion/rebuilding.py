@@ -123,6 +123,7 @@ def _gap(expected: Observed, found: Observed, built: Any) -> Gap:
     (values, gradient), (others, other) = expected, found
     assert [(v.shape, v.dtype) for v in values] == [(v.shape, v.dtype) for v in others]
     apart = max(_relative(a, b) for a, b in zip(values, others, strict=True))
+    assert (gradient is None) == (other is None)
     return Gap(apart, 0.0 if gradient is None or other is None else _relative(gradient, other), built)
 
 
@@ -150,7 +151,7 @@ def _gradient(backend: Any, outputs: list[Any], leaf: Any) -> np.ndarray | None:
         if "float" in backend.dtype(t):
             part = backend.sum(t * backend.asarray(weights, backend.dtype(t)))
             total = part if total is None else total + part
-    if total is None:
+    if total is None or not (total.requires_grad if backend.name == "torch" else not total.stop_gradient):
         return None
     grad = importlib.import_module({"torch": "torch.autograd", "paddle": "paddle"}[backend.name]).grad
     (gradient,) = grad(total, [leaf], retain_graph=True, allow_unused=True)

@@ -47,7 +47,7 @@ ELEMENTWISE = {
     "masked_fill": lambda x: paddle.masked_fill(x, x > 1, 0.0),
     "lerp": lambda x: paddle.lerp(x, x * x, 0.25),
     "add_n": lambda x: paddle.add(x, x) + paddle.subtract(x, x * 3) + paddle.multiply(x, x) + paddle.divide(x, x + 9),
-    "relu": lambda x: F.relu(x) + F.relu6(x * 4) + F.leaky_relu(x, 0.3) + F.elu(x, 0.5) + F.celu(x, 0.5),
+    "relu": lambda x: F.relu(x) + F.relu6(x * 4) + F.leaky_relu(x, 0.25) + F.elu(x, 0.5) + F.celu(x, 0.5),
     "gelu": lambda x: F.gelu(x) + F.gelu(x, approximate=True),
     "sigmoid": lambda x: F.sigmoid(x) + paddle.nn.functional.log_sigmoid(x) + F.silu(x) + F.swish(x) + F.mish(x),
     "tanh": lambda x: paddle.tanh(x) + F.tanhshrink(x) + F.softsign(x) + paddle.stanh(x),
@@ -82,7 +82,7 @@ REDUCTIONS = {
 SHAPES = {
     "reshape": lambda x: x.reshape([x.shape[0], -1]),
     "reshape with zeros": lambda x: paddle.reshape(x, [0, 0, -1]),
-    "view": lambda x: (x * 2).view([x.shape[0], 192]),
+    "view": lambda x: x.reshape([-1, 192]) * (x * 2).detach().view([x.shape[0], 192]),
     "flatten": lambda x: x.flatten(1) if False else paddle.flatten(x, 1, 2),
     "transpose": lambda x: paddle.transpose(x, [0, 2, 3, 1]),
     "T": lambda x: x.mean([2, 3]).T,
