@@ -104,7 +104,7 @@ class _Builder:
         from paddle import nn
         from torch.nn import Sequential
 
-        from ...backends.torch_on_paddle import Recorded
+        from ...backends.torch_on_paddle.catalogue import Recorded
 
         children = {name: self.layer(child) for name, child in module._modules.items() if child is not None}
         cls = type(module)

@@ -21,7 +21,7 @@ _VIEWS = {
 
 def function_on_paddle(name: str) -> Callable[..., Any]:
     """What computes a function that is known to be in the table."""
-    from ...backends.torch_on_paddle import FUNCTIONS
+    from ...backends.torch_on_paddle.catalogue import FUNCTIONS
 
     return FUNCTIONS[name]
 
@@ -45,7 +45,7 @@ class FunctionCall:
     """
 
     def __init__(self, name: str, method: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        from ...backends.torch_on_paddle import FUNCTIONS
+        from ...backends.torch_on_paddle.catalogue import FUNCTIONS
 
         known = name in FUNCTIONS
         self.name = name if known or name.startswith("__") else name.removesuffix("_")
@@ -70,7 +70,7 @@ class FunctionCall:
         return self.name in _VIEWS or "dropout" in self.name
 
     def _objection(self) -> str | None:
-        from ...backends.torch_on_paddle import ATTRIBUTES, LIMITS
+        from ...backends.torch_on_paddle.catalogue import ATTRIBUTES, LIMITS
 
         if self.function is None:
             return ""

@@ -38,7 +38,7 @@ class Natives:
         return get_backend("paddle").kind(layer)
 
     def _made(self, module: Any) -> Any:
-        from ...backends.torch_on_paddle import MODULES
+        from ...backends.torch_on_paddle.catalogue import MODULES
 
         if hasattr(module, "parametrizations"):
             raise ModelError(

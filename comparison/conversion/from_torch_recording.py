@@ -40,7 +40,7 @@ class Recordings:
         self._taken_names()
 
     def _taken_names(self) -> None:
-        from ...backends.torch_on_paddle import Recorded
+        from ...backends.torch_on_paddle.catalogue import Recorded
 
         probe = Recorded(lambda layer, *inputs: None)
         for module in self.root.modules():

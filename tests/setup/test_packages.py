@@ -45,7 +45,7 @@ def test_importing_twinlens_loads_nothing_heavy(tmp_path):
     assert python(code, tmp_path) == "[]"
 
 
-@pytest.mark.parametrize("package", sorted(FOLDERS))
+@pytest.mark.parametrize("package", sorted(SETUPTOOLS["packages"]))
 def test_importing_a_package_loads_neither_framework(package, tmp_path):
     code = f"import sys, {package}; print([n for n in ('torch', 'torchvision', 'paddle') if n in sys.modules])"
     assert python(code, tmp_path) == "[]"
