@@ -5,28 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic import model_validator as validator
 
 from ..backends.objective import Of
 from ..errors import ConfigError, suggest
 from ..methods import get_method
+from .strict import Strict
+from .studies.base import StudySettings
+from .studies.glass_box_settings import GlassBox
+from .studies.ice_pdp_settings import IcePdp
+from .studies.lime_tables_settings import LimeTables
+from .studies.lime_text_settings import LimeText
+from .studies.seq2seq_settings import Seq2Seq
+from .studies.shap_tables_settings import ShapTables
+from .studies.shapley_game_settings import ShapleyGame
+from .studies.tables_settings import Tables
 
 BackendChoice = Literal["torch", "paddle", "both"]
 Parameters = dict[str, Any]
 
 TASKS = ("saliency", "feature_maps", "lime_shap")
+STUDIES = (
+    "tables",
+    "glass_box",
+    "ice_pdp",
+    "lime_tables",
+    "lime_text",
+    "shapley_game",
+    "shap_tables",
+    "seq2seq",
+)
 PART_KEYS = (*TASKS, "model", "data")
 """What may stand beside ``parts`` for all of them."""
 OFF_BY_DEFAULT = (*((task,) for task in TASKS), ("model", "training"))
 """Keys of a part that switch something on."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Training(_Strict):
+class Training(Strict):
     """Train the network on the data before it is explained.
 
     ``layers="head"`` keeps a pretrained network as it is and fits its last linear layer alone.
@@ -43,7 +59,7 @@ class Training(_Strict):
     layers: Literal["all", "head"] = "all"
 
 
-class ModelChoice(_Strict):
+class ModelChoice(Strict):
     """Which network: see `twinlens.load_model`."""
 
     name: str = "small_cnn"
@@ -53,7 +69,7 @@ class ModelChoice(_Strict):
     training: Training | None = None
 
 
-class Data(_Strict):
+class Data(Strict):
     """Which pictures."""
 
     source: Literal["synthetic", "folder", "photographs", "files"] = "synthetic"
@@ -85,7 +101,7 @@ def _check_parameters(task: BaseModel, *methods: str) -> None:
                 raise ConfigError(f"The method '{method}' has no parameter '{name}'.", suggest(name, known))
 
 
-class Saliency(_Strict):
+class Saliency(Strict):
     """Task 1: gradients of the loss or the logit with respect to the pictures."""
 
     target: Target = "label"
@@ -101,7 +117,7 @@ class Saliency(_Strict):
         return self
 
 
-class FilterVisualisation(_Strict):
+class FilterVisualisation(Strict):
     """Gradient ascent on a picture, for some filters of one layer."""
 
     layer: str | None = None
@@ -110,7 +126,7 @@ class FilterVisualisation(_Strict):
     learning_rate: PositiveFloat = 0.1
 
 
-class FeatureMaps(_Strict):
+class FeatureMaps(Strict):
     """Task 2: what layers compute, seen through forward hooks."""
 
     layers: Annotated[list[str], Field(min_length=1)] | None = None
@@ -118,7 +134,7 @@ class FeatureMaps(_Strict):
     visualisation: FilterVisualisation | None = FilterVisualisation()
 
 
-class LimeShap(_Strict):
+class LimeShap(Strict):
     """Task 3 on pictures: LIME, expected gradients and partition SHAP."""
 
     target: Target = "label"
@@ -138,23 +154,7 @@ class LimeShap(_Strict):
         return self
 
 
-class Tables(_Strict):
-    """Task 3 on tables: iris, gradient boosting with LIME, XGBoost with exact SHAP values."""
-
-    lime_row: NonNegativeInt = 81
-    lime_target: NonNegativeInt | None = None
-    shap_row: NonNegativeInt = 30
-    shap_model: Literal["regressor", "classifier"] = "regressor"
-    shap_target: NonNegativeInt | None = None
-    samples: PositiveInt = 5000
-    repeats: PositiveInt = 5
-    split: Literal["stratified", "ordered", "none"] = "stratified"
-    test_rows: PositiveInt = 30
-    dependence: str | None = None
-    interaction: str | None = None
-
-
-class Part(_Strict):
+class Part(Strict):
     """One network, one set of pictures, some tasks."""
 
     # A part's name begins the names of its files.
@@ -173,11 +173,11 @@ class Part(_Strict):
         return self
 
 
-class RunConfig(_Strict):
+class RunConfig(Strict):
     """A whole run.
 
     A file holds either ``parts`` or, for a single part, that part's keys beside ``title``. Keys beside ``parts``
-    (``model``, ``data``, a task) are the defaults of every part. With ``tables`` alone there is no part.
+    (``model``, ``data``, a task) are the defaults of every part. With studies alone there is no part.
     """
 
     title: str = "twinlens"
@@ -185,7 +185,20 @@ class RunConfig(_Strict):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: str = "auto"
     tables: Tables | None = None
+    glass_box: GlassBox | None = None
+    ice_pdp: IcePdp | None = None
+    lime_tables: LimeTables | None = None
+    lime_text: LimeText | None = None
+    shapley_game: ShapleyGame | None = None
+    shap_tables: ShapTables | None = None
+    seq2seq: Seq2Seq | None = None
     parts: list[Part]
+
+    @property
+    def studies(self) -> dict[str, StudySettings]:
+        """The studies of this run by name, in the order of the report."""
+        found = {name: getattr(self, name) for name in STUDIES}
+        return {name: settings for name, settings in found.items() if settings is not None}
 
     @validator(mode="after")
     def _parts_differ(self) -> RunConfig:
@@ -193,6 +206,6 @@ class RunConfig(_Strict):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ConfigError(f"Two parts have the name '{twice}'.", "Give each part a name of its own.")
-        if not self.parts and self.tables is None:
-            raise ConfigError("There is nothing to do.", f"Add one of: {', '.join(TASKS)}, tables.")
+        if not self.parts and not self.studies:
+            raise ConfigError("There is nothing to do.", f"Add one of: {', '.join(TASKS + STUDIES)}.")
         return self

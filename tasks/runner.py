@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import yaml
 
 from ..datasets import ARTWORK
 from ..figures import confusion_matrix, training_curves, write_report
-from ..figures.report import DetailsItem, FigureItem, HtmlItem, Row, Section, TableItem, TextItem
-from .config import RunConfig, Tables
+from ..figures.report import DetailsItem, FigureItem, Row, Section, TableItem, TextItem
+from .config import RunConfig
 from .facts import chosen_backends, versions
 from .feature_maps import run_feature_maps
 from .lime_shap import run_lime_shap
@@ -20,7 +21,7 @@ from .output import Output, plain, run_folder
 from .rehearsal import rehearse
 from .saliency import run_saliency
 from .setup import Say, Setup, prepare, train
-from .tables import tables_section
+from .studies.base import Context, Findings, StudySettings
 
 _RUNS: dict[str, Callable[..., tuple[Section, dict[str, Any]]]] = {
     "saliency": run_saliency,
@@ -47,7 +48,8 @@ def run(config: RunConfig, folder: str | Path, say: Say = lambda message: None) 
         The folder, with ``explanations/*.npz``, ``figures/*.png``, ``results.json`` and ``report.html``.
     """
     started = time.perf_counter()
-    backends = chosen_backends(config.backend) if config.parts else []
+    needs_networks = config.parts or any(settings.needs_networks for settings in config.studies.values())
+    backends = chosen_backends(config.backend) if needs_networks else []
     folder = Path(folder)
     with run_folder(folder) as output:
         sections: list[Section] = []
@@ -57,15 +59,16 @@ def run(config: RunConfig, folder: str | Path, say: Say = lambda message: None) 
         for setup in setups:
             say(f"{setup.part.name}: trying every task on one picture")
             rehearse(setup)
-        if config.tables is not None:
-            say("tables: LIME and SHAP on iris")
-            tables, results["tables"] = _run_tables(config.tables, config.seed, output)
+        context = Context(output, backends, config.seed, config.device, say)
+        studies: list[Section] = []
+        for name, settings in config.studies.items():
+            study_sections, results[name] = _study(name)(settings, context)
+            studies += study_sections
         for setup in setups:
             train(setup, say)
             part_sections, results["parts"][setup.part.name] = _run_part(setup, output, say)
             sections += part_sections
-        if config.tables is not None:
-            sections.append(tables)
+        sections += studies
         seconds = time.perf_counter() - started
         facts = _facts(config, backends, seconds)
         output.results(facts | {"config": config.model_dump(mode="json")} | results)
@@ -77,6 +80,11 @@ def run(config: RunConfig, folder: str | Path, say: Say = lambda message: None) 
             subtitle="The same network, explained on every framework",
         )
     return folder
+
+
+def _study(name: str) -> Callable[[StudySettings, Context], Findings]:
+    run_study: Callable[[StudySettings, Context], Findings] = import_module(f".studies.{name}", __package__).run
+    return run_study
 
 
 def _run_part(setup: Setup, output: Output, say: Say) -> tuple[list[Section], dict[str, Any]]:
@@ -144,16 +152,6 @@ def _label(setup: Setup, index: int) -> str | None:
 def _first_guess(setup: Setup, probabilities: Any) -> tuple[str, float]:
     best = int(probabilities.argmax())
     return setup.class_name(best), float(probabilities[best])
-
-
-def _run_tables(config: Tables, seed: int, output: Output) -> tuple[Section, dict[str, Any]]:
-    found = tables_section(output.folder, seed=seed, **config.model_dump())
-    figures = [FigureItem(output.folder / f["path"], f["title"], f["caption"]) for f in found["figures"]]
-    rows = [Row([TableItem(t["title"], t["columns"], t["rows"]) for t in found["tables"]])]
-    rows += [Row([HtmlItem(h["title"], output.folder / h["path"], h["height"])]) for h in found["html"]]
-    rows += [Row(figures[start : start + 2]) for start in range(0, len(figures), 2)]
-    text = "Iris, explained by LIME on gradient boosting and by exact SHAP values of XGBoost's trees."
-    return Section("LIME and SHAP on a table", text, rows), found["numbers"]
 
 
 def _facts(config: RunConfig, backends: list[str], seconds: float) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,6 +29,10 @@ class Table:
         Short name of the table.
     description : str
         What it is and where it is from, in a sentence or two.
+    categories : mapping of int to list of str
+        For columns that hold categories, not numbers: the names of the codes 0, 1, ... that stand in `data`.
+    target_name : str
+        What is predicted, with its unit; empty where that needs no words.
     """
 
     data: Array
@@ -36,6 +41,8 @@ class Table:
     class_names: list[str]
     name: str
     description: str
+    categories: Mapping[int, list[str]] = field(default_factory=dict)
+    target_name: str = ""
 
 
 def iris() -> Table:
