@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -13,8 +14,8 @@ import numpy.typing as npt
 
 from ..errors import DeviceError, NoGradientError
 from .kinds import kind_of
+from .paddle_gradients import right_gradients
 from .paddle_import import import_paddle
-from .paddle_layer_norm import right_layer_norm
 from .paddle_names import RUNNING, torch_name
 from .protocol import Array, Axis, Backend, Handle, Net, OperationRule, Optimizer, Tensor, check_seeds
 from .states import check_shared, check_state
@@ -25,6 +26,9 @@ _RECURRENT = (paddle.nn.LSTM, paddle.nn.GRU, paddle.nn.SimpleRNN)
 
 # Paddle reports an exception in a gradient hook as an OSError without text; the original waits here.
 _HOOK_ERRORS: list[BaseException] = []
+
+# ``paddle.grad`` keeps its state in one place for the whole process: two threads in it crash Python.
+_ONE_AT_A_TIME = threading.RLock()
 
 
 class PaddleBackend(Backend):
@@ -168,7 +172,7 @@ class PaddleBackend(Backend):
             net.eval()
             for parameter, _ in flags:
                 parameter.stop_gradient = True
-            with right_layer_norm():
+            with right_gradients():
                 yield
         finally:
             _restore(modes, flags)
@@ -219,6 +223,11 @@ class PaddleBackend(Backend):
             if id(t) in trained and name.rpartition(".")[2] not in RUNNING
         }
 
+    def uses_batch_statistics(self, layer: Net) -> bool:
+        if isinstance(layer, paddle.nn.BatchNorm):
+            return layer._trainable_statistics and not layer._use_global_stats
+        return isinstance(layer, paddle.nn.layer.norm._BatchNormBase) and layer._use_global_stats is False
+
     def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
         tensors = canonical_tensors(net)
         shapes = {
@@ -267,19 +276,20 @@ class PaddleBackend(Backend):
                 "Look for paddle.no_grad(), .detach(), .numpy() or argmax in its forward or around this call.",
             )
         check_seeds(self.shape(outputs), None if seeds is None else self.shape(seeds))
-        _HOOK_ERRORS.clear()
-        try:
-            gradients = paddle.grad(
-                outputs,
-                list(inputs),
-                grad_outputs=None if seeds is None else [seeds],
-                create_graph=create_graph,
-                allow_unused=True,
-            )
-        except OSError:
-            if _HOOK_ERRORS:
-                raise _HOOK_ERRORS.pop() from None
-            raise
+        with _ONE_AT_A_TIME:
+            _HOOK_ERRORS.clear()
+            try:
+                gradients = paddle.grad(
+                    outputs,
+                    list(inputs),
+                    grad_outputs=None if seeds is None else [seeds],
+                    create_graph=create_graph,
+                    allow_unused=True,
+                )
+            except OSError:
+                if _HOOK_ERRORS:
+                    raise _HOOK_ERRORS.pop() from None
+                raise
         if any(gradient is None for gradient in gradients):
             raise NoGradientError(
                 "No gradient arrives: the score does not depend on what it is differentiated by.",

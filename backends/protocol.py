@@ -218,6 +218,10 @@ class Backend(ABC):
         return None
 
     @abstractmethod
+    def uses_batch_statistics(self, layer: Net) -> bool:
+        """Whether a layer's result for one sample depends on the others beside it, in evaluation mode too."""
+
+    @abstractmethod
     def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
         """Copy a canonical state into the network: all names and shapes must match, or nothing is changed."""
 

@@ -188,6 +188,9 @@ class TorchBackend(Backend):
             return None
         return tuple((id(t), t.data_ptr(), t._version) for t in tensors)
 
+    def uses_batch_statistics(self, layer: Net) -> bool:
+        return isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) and layer.running_mean is None
+
     def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
         tensors = _state_tensors(net)
         arrays = check_state({name: tuple(t.shape) for name, t in tensors.items()}, state)

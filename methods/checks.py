@@ -67,6 +67,17 @@ def finite_weights(model: Model) -> None:
             )
 
 
+def independent_samples(model: Model) -> None:
+    """Raise `MethodError` if the score of one sample depends on the samples beside it: then none can be explained."""
+    for name, layer in model.backend.modules(model.net).items():
+        if model.backend.uses_batch_statistics(layer):
+            raise MethodError(
+                f"The batch norm '{name}' takes its statistics from the batch in evaluation mode too: a sample's score "
+                "depends on the samples beside it, and has no explanation of its own.",
+                "Build it to keep running statistics, the default of both frameworks, and train it so.",
+            )
+
+
 def finite_scores(scores: Array, what: str = "scores") -> Array:
     """Return the scores (or activations), or raise `NonFiniteError` if they hold NaN or infinite values."""
     if not np.isfinite(scores).all():

@@ -11,7 +11,7 @@ import numpy as np
 from ..backends.model import Model
 from ..backends.objective import Target
 from ..errors import InputError, MethodError, suggest
-from .checks import finite_weights
+from .checks import finite_weights, independent_samples
 from .explanation import Explanation
 from .registry import get_method
 
@@ -62,6 +62,7 @@ def explain(
         if value is inspect.Parameter.empty:
             raise MethodError(f"The method '{method}' needs the parameter '{name}'.", f"Pass {name}=...")
     finite_weights(model)
+    independent_samples(model)
     merged = {name: _recorded(model, value) for name, value in merged.items()}
     # A copy: what the caller does to the array afterwards must not change what was explained.
     x = model.check_input(x).copy()

@@ -7,9 +7,9 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend, Model
-from twinlens.methods.checks import finite_weights
+from twinlens.methods.checks import finite_weights, independent_samples
 
-from ..frameworks import need, torch
+from ..frameworks import need, paddle, torch
 from ..nets import small_net
 
 
@@ -49,3 +49,27 @@ def test_weights_made_in_inference_mode_are_looked_at_each_time() -> None:
         model.net.weight.fill_(float("nan"))
         with pytest.raises(tl.errors.NonFiniteError):
             finite_weights(model)
+
+
+def own_statistics(backend: Backend) -> Model:
+    if backend.name == "torch":
+        return tl.wrap(torch.nn.Sequential(torch.nn.BatchNorm1d(3, track_running_stats=False), torch.nn.Linear(3, 2)))
+    nn = paddle.nn
+    return tl.wrap(nn.Sequential(nn.BatchNorm1D(3, use_global_stats=False), nn.Linear(3, 2)))
+
+
+def test_samples_that_depend_on_one_another_are_not_explained(backend: Backend, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(4, 3))
+    with pytest.raises(tl.errors.MethodError, match="'0' takes its statistics from the batch"):
+        tl.explain(own_statistics(backend), x, "saliency", target=0)
+
+
+def test_layers_that_keep_running_statistics_are_no_reason_to_refuse(backend: Backend) -> None:
+    independent_samples(small_net(backend))
+
+
+def test_older_batch_norms_of_paddle_are_told_apart() -> None:
+    backend = need("paddle")
+    assert backend.uses_batch_statistics(paddle.nn.BatchNorm(2, trainable_statistics=True))
+    assert not backend.uses_batch_statistics(paddle.nn.BatchNorm(2))
+    assert not backend.uses_batch_statistics(paddle.nn.BatchNorm(2, trainable_statistics=True, use_global_stats=True))
