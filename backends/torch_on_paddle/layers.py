@@ -11,7 +11,6 @@ from typing import Any
 from ...errors import ModelError
 from . import norm_layers as norms
 from .attention import MultiheadAttention
-from .recurrent import GRU, LSTM, SimpleRNN
 from .table import paddle, single
 from .weighted import per_axis
 
@@ -113,7 +112,7 @@ def _recurrent(layer: Any) -> Callable[[Any], Any]:
             direction="bidirect" if m.bidirectional else "forward",
             time_major=not m.batch_first,
             dropout=m.dropout,
-            **({"activation": m.nonlinearity} if layer is SimpleRNN else {}),
+            **({"activation": m.nonlinearity} if layer is nn.SimpleRNN else {}),
         )
 
     return build
@@ -142,9 +141,9 @@ MODULES: dict[str, Callable[[Any], Any]] = {
     "GroupNorm": lambda m: nn.GroupNorm(m.num_groups, m.num_channels, epsilon=m.eps) if m.affine else None,
     "Embedding": _plain_embedding,
     "MultiheadAttention": _attention,
-    "LSTM": _recurrent(LSTM),
-    "GRU": _recurrent(GRU),
-    "RNN": _recurrent(SimpleRNN),
+    "LSTM": _recurrent(nn.LSTM),
+    "GRU": _recurrent(nn.GRU),
+    "RNN": _recurrent(nn.SimpleRNN),
     "ReLU": lambda m: nn.ReLU(),
     "ReLU6": lambda m: nn.ReLU6(),
     "LeakyReLU": lambda m: nn.LeakyReLU(m.negative_slope),

@@ -34,9 +34,10 @@ def built(net: Any, shape: Shape) -> tuple[Any, np.ndarray]:
 def values_and_gradient(name: str, net: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     backend = get_backend(name)
     leaf = backend.leaf(backend.asarray(x))
-    out = net(leaf * 1)
-    weights = backend.asarray(np.random.default_rng(2).normal(size=backend.shape(out)))
-    (gradient,) = backend.grad(backend.sum(out * weights), [leaf])
+    with backend.frozen(net):
+        out = net(leaf * 1)
+        weights = backend.asarray(np.random.default_rng(2).normal(size=backend.shape(out)))
+        (gradient,) = backend.grad(backend.sum(out * weights), [leaf])
     return backend.numpy(out), backend.numpy(gradient)
 
 
