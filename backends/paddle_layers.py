@@ -66,6 +66,14 @@ class BatchNorm2D(_UnbiasedStatistics, nn.BatchNorm2D):
     """``paddle.nn.BatchNorm2D`` with torch's running variance."""
 
 
+class GRUCell(nn.GRUCell):
+    """``paddle.nn.GRUCell`` that returns its new state alone, as torch's does; gates and weights are torch's."""
+
+    def forward(self, x: Any, state: Any) -> Any:
+        """The state (N, H) after an input (N, I)."""
+        return super().forward(x, state)[0]
+
+
 class SamePad2d(nn.Layer):
     """Zero padding that makes the next convolution or pooling behave like TensorFlow's ``SAME``.
 
@@ -167,6 +175,7 @@ namespace = SimpleNamespace(
     BatchNorm1d=_batch_norm1d,
     BatchNorm2d=_batch_norm2d,
     Linear=_linear,
+    GRUCell=GRUCell,
     ReLU=nn.ReLU,
     ReLU6=nn.ReLU6,
     LeakyReLU=nn.LeakyReLU,

@@ -1,7 +1,7 @@
 """Read the weights in a file written by ``torch.save`` without torch, and without running what it says.
 
 Such a file is a pickle beside raw numbers. The unpickler here knows arrays, their storages and ordered dictionaries;
-anything else that a file asks for is refused before it is called.
+anything else that a file asks for is refused before it is called, or replaced by what does nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..errors import CheckpointError, UnsafeCheckpointError
 from .bfloat16 import widened
 from .careful_pickle import Allowance, CarefulUnpickler, Refused, Rehearsal
 from .protocol import Array
+from .whole_modules import Inert, with_state_dicts
 
 _DTYPES = {
     "DoubleStorage": "<f8",
@@ -82,7 +83,11 @@ def _rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
 
 
 class _Unpickler(CarefulUnpickler):
-    """Knows arrays, their storages and ordered dictionaries."""
+    """Knows arrays, their storages and ordered dictionaries; `kinds` holds the number types of the storages it met."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
+        self.kinds: dict[str, str] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -99,16 +104,40 @@ class _Unpickler(CarefulUnpickler):
         marker, kind, key, _, length, *view = pid
         if marker != "storage" or kind not in _DTYPES or any(view):
             raise pickle.UnpicklingError(f"unknown storage {pid!r}")
+        self.kinds[str(key)] = str(kind)
         return _Storage(str(key), str(kind), int(length))
 
 
-def read_torch_file(path: str | Path) -> Any:
+def _set_of_names(names: Any = ()) -> set[str]:
+    # Other things can take for ever to hash.
+    return {name for name in names if isinstance(name, str)}
+
+
+class _WithModules(_Unpickler):
+    """Takes whole modules for what they hold, and makes nothing of them."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name == "set" and module in ("builtins", "__builtin__"):
+            return _set_of_names
+        try:
+            return super().find_class(module, name)
+        except Refused:
+            return Inert
+
+    def persistent_load(self, pid: Any) -> Any:
+        # The older format wrote a module's source beside its class.
+        return Inert if pid[0] == "module" else super().persistent_load(pid)
+
+
+def read_torch_file(path: str | Path, *, modules: bool = False) -> Any:
     """Read what ``torch.save`` wrote, in its zip format or in the older one.
 
     Parameters
     ----------
     path : str or Path
         A ``.pth`` or ``.pt`` file that holds tensors, numbers, strings, lists and dictionaries.
+    modules : bool
+        Take the state dict for a whole module, and let everything else that is not plain be nothing.
 
     Returns
     -------
@@ -127,7 +156,8 @@ def read_torch_file(path: str | Path) -> Any:
         raise CheckpointError(f"There is no weights file '{path}'.", "Check the path.")
     try:
         with path.open("rb") as file:
-            return (_read_zip if zipfile.is_zipfile(file) else _read_legacy)(file, Allowance(path))
+            unpickler = _WithModules if modules else _Unpickler
+            return (_read_zip if zipfile.is_zipfile(file) else _read_legacy)(file, Allowance(path), unpickler)
     except Refused as refused:
         raise UnsafeCheckpointError(
             f"'{path}' asks for '{refused}', which is neither an array nor a plain container; nothing of it was run.",
@@ -175,7 +205,7 @@ def _check_members(archive: zipfile.ZipFile, allowance: Allowance) -> None:
         raise ValueError("two of its members have one name")
 
 
-def _read_zip(file: BinaryIO, allowance: Allowance) -> Any:
+def _read_zip(file: BinaryIO, allowance: Allowance, unpickler: type[_Unpickler]) -> Any:
     with zipfile.ZipFile(file) as archive:
         _check_members(archive, allowance)
         names = archive.namelist()
@@ -185,29 +215,23 @@ def _read_zip(file: BinaryIO, allowance: Allowance) -> Any:
         root = pickled.removesuffix("data.pkl")
         if f"{root}byteorder" in names and archive.read(f"{root}byteorder") != b"little":
             raise ValueError("its numbers are big-endian")
-        content = _Unpickler(io.BytesIO(archive.read(pickled))).load()
+        content = with_state_dicts(unpickler(io.BytesIO(archive.read(pickled))).load())
         return _fill(content, lambda storage: archive.read(f"{root}data/{storage.key}"), allowance)
 
 
-def _read_legacy(file: BinaryIO, allowance: Allowance) -> Any:
+def _read_legacy(file: BinaryIO, allowance: Allowance, unpickler: type[_Unpickler]) -> Any:
     file.seek(0)
     if _Unpickler(file).load() != _LEGACY_MAGIC or _Unpickler(file).load() != _LEGACY_PROTOCOL:
         raise ValueError("its first bytes are those of another format")
     if not _Unpickler(file).load().get("little_endian", True):
         raise ValueError("its numbers are big-endian")
-    content = _Unpickler(file).load()
-    kinds = {storage.key: storage.kind for storage in _storages(content)}
+    reader = unpickler(file)
+    content = with_state_dicts(reader.load())
     raw: dict[str, bytes] = {}
     for key in _Unpickler(file).load():
         length = int.from_bytes(file.read(8), "little")
-        raw[key] = file.read(length * np.dtype(_DTYPES[kinds[key]]).itemsize)
+        raw[key] = file.read(length * np.dtype(_DTYPES[reader.kinds[key]]).itemsize)
     return _fill(content, lambda storage: raw[storage.key], allowance)
-
-
-def _storages(content: Any) -> list[_Storage]:
-    found: list[_Storage] = []
-    _walk(content, lambda tensor: found.append(tensor.storage), {})
-    return found
 
 
 def _fill(content: Any, read: Callable[[_Storage], bytes], allowance: Allowance) -> Any:

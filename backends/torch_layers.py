@@ -89,6 +89,7 @@ namespace = SimpleNamespace(
     BatchNorm1d=_batch_norm1d,
     BatchNorm2d=_batch_norm2d,
     Linear=nn.Linear,
+    GRUCell=nn.GRUCell,
     ReLU=nn.ReLU,
     ReLU6=nn.ReLU6,
     LeakyReLU=nn.LeakyReLU,

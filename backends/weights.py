@@ -203,15 +203,28 @@ def _read_safetensors(path: Path) -> Weights:
 
 
 def _read_torch(path: Path) -> Weights:
+    try:
+        content = _plain_content(path)
+    except UnsafeCheckpointError:
+        # What is sound beside a whole module, or inside of it, can be had without making the module.
+        try:
+            return _weights(_state(read_torch_file(path, modules=True), path), "torch")
+        except CheckpointError:
+            pass
+        raise
+    return _weights(_state(content, path), "torch")
+
+
+def _plain_content(path: Path) -> Any:
     if importlib.util.find_spec("torch") is None:
-        return _weights(_state(read_torch_file(path), path), "torch")
+        return read_torch_file(path)
     import torch
 
     try:
         rehearse(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Refused as refused:
         raise _unsafe(path, str(refused), "torch.save(net.state_dict(), path)") from None
     except pickle.UnpicklingError as error:
@@ -223,7 +236,6 @@ def _read_torch(path: Path) -> Weights:
         if "TorchScript" not in str(error):
             raise
         raise _unsafe(path, "TorchScript", "torch.save(net.state_dict(), path)") from error
-    return _weights(_state(content, path), "torch")
 
 
 def _unsafe(path: Path, asked: str, save: str) -> UnsafeCheckpointError:

@@ -122,13 +122,13 @@ def picture_grid(
     right = 0.75 if any(strip.has_bar for strip in strips) else 0.1
     head = _title_height(column_titles, cell)
     width = left + columns * (cell + _GAP) + right
-    top = 0.08 + (0.2 * len(_wrapped(title, width - 0.3, 12)) + 0.1 if title else 0.0)
+    top = 0.08 + (0.2 * len(wrapped(title, width - 0.3, 12)) + 0.1 if title else 0.0)
     block_height = head + sum(heights) + _GAP * len(strips)
     height = top + len(blocks) * (block_height + 0.1) + 0.05
     with style():
         figure = new_figure(width, height)
         if title:
-            text = "\n".join(_wrapped(title, width - 0.3, 12))
+            text = "\n".join(wrapped(title, width - 0.3, 12))
             figure.text(0.12 / width, 1 - 0.1 / height, text, size=12, weight="bold", va="top", ha="left")
         y = height - top
         for block in blocks:
@@ -142,10 +142,10 @@ def picture_grid(
                     axes = figure.add_axes((x / width, bottom / height, cell / width, extent / height))
                     _draw(axes, strip, index)
                     if place == 0 and column_titles:
-                        lines = _wrapped(column_titles[index], cell, 8.5)
+                        lines = wrapped(column_titles[index], cell, 8.5)
                         axes.set_title("\n".join(lines), size=8.5, pad=3)
                     if strip.captions:
-                        lines = _wrapped(strip.captions[index], cell, 7.5)
+                        lines = wrapped(strip.captions[index], cell, 7.5)
                         axes.set_xlabel("\n".join(lines), size=7.5, color=MUTED, labelpad=2)
                 if strip.has_bar:
                     x = left + len(block) * (cell + _GAP) + 0.04
@@ -206,18 +206,18 @@ def _row_title(figure: Figure, text: str, x: float, y: float) -> None:
     figure.text(x, y, "\n".join(lines), size=9, color=INK, ha="right", va="center")
 
 
-def _wrapped(text: str, inches: float, size: float) -> list[str]:
-    """Lines of a text that fit a width, at most four of them."""
+def wrapped(text: str, inches: float, size: float) -> list[str]:
+    """Lines of a text that fit a width in inches at a font size, at most four of them."""
     characters = max(6, int(inches * 72 / (size * 0.58)))
     return textwrap.wrap(str(text), characters, max_lines=4, placeholder=" …") or [""]
 
 
 def _title_height(titles: Sequence[str] | None, cell: float) -> float:
-    return 0.08 + _LINE * max(len(_wrapped(title, cell, 8.5)) for title in titles) if titles else 0.04
+    return 0.08 + _LINE * max(len(wrapped(title, cell, 8.5)) for title in titles) if titles else 0.04
 
 
 def _caption_height(strip: GridRow, cell: float) -> float:
-    return 0.05 + _LINE * max(len(_wrapped(c, cell, 7.5)) for c in strip.captions) if strip.captions else 0.0
+    return 0.05 + _LINE * max(len(wrapped(c, cell, 7.5)) for c in strip.captions) if strip.captions else 0.0
 
 
 def _check_texts(what: str, texts: Sequence[str] | None, count: int) -> None:

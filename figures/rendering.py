@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, NonFiniteError
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
 
 Array: TypeAlias = npt.NDArray[Any]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -128,7 +131,9 @@ def as_picture(picture: npt.ArrayLike) -> Floats:
     return np.clip(np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array, 0.0, 1.0)
 
 
-def overlay(picture: npt.ArrayLike, heat: npt.ArrayLike, cmap: str | None = None, alpha: float = 0.75) -> Floats:
+def overlay(
+    picture: npt.ArrayLike, heat: npt.ArrayLike, cmap: str | Colormap | None = None, alpha: float = 0.75
+) -> Floats:
     """Lay a map over its picture: the stronger the map, the more it covers.
 
     Parameters
@@ -137,7 +142,7 @@ def overlay(picture: npt.ArrayLike, heat: npt.ArrayLike, cmap: str | None = None
         See `as_picture`.
     heat : array of shape (H, W)
         In 0..1, or in -1..1 for a signed map.
-    cmap : str or None
+    cmap : str, matplotlib Colormap or None
         A matplotlib colour map; by default one for heat, and a diverging one when the map has negative values.
     alpha : float
         Opacity where the map is 1 (or -1), in 0..1.
@@ -156,7 +161,8 @@ def overlay(picture: npt.ArrayLike, heat: npt.ArrayLike, cmap: str | None = None
             "Resize the map to the picture first.",
         )
     negative = bool((strength < 0).any())
-    colours = matplotlib.colormaps[cmap or (SIGNED_CMAP if negative else HEAT_CMAP)]
+    chosen = cmap or (SIGNED_CMAP if negative else HEAT_CMAP)
+    colours = matplotlib.colormaps[chosen] if isinstance(chosen, str) else chosen
     tint = colours((strength + 1) / 2 if negative else strength)[..., :3]
     opacity = np.clip(alpha * np.abs(strength), 0.0, 1.0)[..., None]
     return np.asarray(background * (1 - opacity) + tint * opacity)

@@ -9,15 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from .palettes import GREEN_RED, Colour, Palette
 from .rendering import Array, Floats, as_picture, finite
 
-Colour: TypeAlias = tuple[float, float, float]
 Weights: TypeAlias = Mapping[int, float] | Iterable[tuple[int, float]] | Array
 
-# A bluish green and an orange red that colour-blind readers can still tell apart.
-GREEN: Colour = (0.0, 0.62, 0.45)
-RED: Colour = (0.84, 0.27, 0.0)
+GREEN, RED = GREEN_RED.positive, GREEN_RED.negative
 YELLOW: Colour = (1.0, 0.87, 0.0)
+
+_BLANK = 0.94
+# Pixels from one dash or stripe to the next.
+_DASH, _STRIPE = 8, 12
 
 
 def borders(segments: npt.ArrayLike) -> npt.NDArray[np.bool_]:
@@ -73,8 +75,12 @@ def regions(
     negative: int = 5,
     alpha: float = 0.55,
     fade: float = 0.4,
+    hide_rest: bool = False,
+    palette: Palette = GREEN_RED,
 ) -> Floats:
     """Shade the superpixels that speak for a class green and those that speak against it red, as LIME does.
+
+    Those for it have an unbroken border, those against it a dashed one.
 
     Parameters
     ----------
@@ -91,6 +97,10 @@ def regions(
         Opacity of the strongest superpixel, in 0..1; weaker ones are shaded less, down to half of it.
     fade : float
         How far the rest of the picture fades to grey, in 0..1.
+    hide_rest : bool
+        Blank the rest of the picture instead, and shade nothing.
+    palette : Palette
+        Other colours than green and red.
 
     Returns
     -------
@@ -104,15 +114,26 @@ def regions(
     chosen = _strongest(weights, numbers, positive, negative)
     selected = np.isin(numbers, list(chosen))
     grey = 0.5 * drawn.mean(axis=2, keepdims=True) + 0.25
-    drawn = np.where(selected[..., None], drawn, (1 - fade) * drawn + fade * grey)
+    drawn = np.where(selected[..., None], drawn, _BLANK if hide_rest else (1 - fade) * drawn + fade * grey)
+    dashes, stripes = _diagonals(numbers.shape, _DASH, 2), _diagonals(numbers.shape, _STRIPE, 4)
     largest = max((abs(weight) for weight in chosen.values()), default=1.0)
     for number, weight in chosen.items():
         inside = numbers == number
-        opacity = alpha * (0.5 + 0.5 * abs(weight) / largest)
-        colour = np.array(GREEN if weight > 0 else RED)
+        opacity = 0.0 if hide_rest else alpha * (0.5 + 0.5 * abs(weight) / largest)
+        colour = np.array(palette.positive if weight > 0 else palette.negative)
         drawn[inside] = (1 - opacity) * drawn[inside] + opacity * colour
-        drawn[inside & borders(inside)] = colour
+        if weight < 0 and palette.hatched and not hide_rest:
+            drawn[inside & stripes] = colour
+        edge = inside & borders(inside)
+        drawn[edge if weight > 0 else edge & dashes] = colour
     return drawn
+
+
+def _diagonals(shape: tuple[int, ...], period: int, share: int) -> npt.NDArray[np.bool_]:
+    """Every `period` pixels a diagonal stripe, one part in `share` as wide."""
+    rows, columns = np.indices(shape)
+    stripes: npt.NDArray[np.bool_] = (rows + columns) % period < period // share
+    return stripes
 
 
 def _strongest(weights: Weights, numbers: Array, positive: int, negative: int) -> dict[int, float]:

@@ -7,6 +7,7 @@ with ``sandbox="allow-scripts"``.
 
 from __future__ import annotations
 
+import copy
 import html
 import json
 import warnings
@@ -30,7 +31,7 @@ style-src 'unsafe-inline'; img-src data:; font-src data:">
 """
 
 
-def lime_page(explanation: Any, target: int, title: str) -> str:
+def lime_page(explanation: Any, target: int, title: str, most: int | None = None) -> str:
     """Write LIME's own page: probabilities, weights, and the table of the row's values.
 
     Parameters
@@ -41,6 +42,8 @@ def lime_page(explanation: Any, target: int, title: str) -> str:
         A class that was explained.
     title : str
         The page's title.
+    most : int, optional
+        How many of the heaviest rules to show; all if left out.
 
     Returns
     -------
@@ -52,6 +55,8 @@ def lime_page(explanation: Any, target: int, title: str) -> str:
     MethodError
         The installed LIME writes a page of another form.
     """
+    explanation = copy.copy(explanation)
+    explanation.local_exp = {target: explanation.local_exp[target][:most]}
     explanation.random_state = 0  # names the page's elements; without it LIME draws from NumPy's global generator
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "unclosed file.*bundle.js", ResourceWarning)

@@ -6,11 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..backends import Normalise, get_backend
+from ..backends import get_backend
 from ..errors import CheckpointError, ModelError, suggest
-
-IMAGENET_NORMALISATION = Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation of ImageNet's colours, which both libraries train with."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ from ..backends.protocol import Net
 from ..backends.weights import read_weights
 from ..errors import BackendError, DeviceError, ModelError, TwinlensError, suggest
 from .canonical import canonical
+from .colours import IMAGENET_NORMALISATION
 from .initialise import initialise
 from .labels import installed_imagenet_labels
-from .libraries import IMAGENET_NORMALISATION, LIBRARIES, picture_size
+from .libraries import LIBRARIES, picture_size
 from .registry import architecture
-from .user_file import described, function_of, takes_layers
+from .user_file import described, function_of, module_of, takes_layers
+from .user_settings import settings_of
 
 PRETRAINED = "pretrained"
 _IMAGENET_CLASSES = 1000
@@ -67,7 +69,7 @@ def load_model(
         A name of `models` such as ``"small_cnn"``; ``"torchvision:resnet18"`` or ``"paddle:resnet18"`` for a
         constructor of ``torchvision.models`` or ``paddle.vision.models``; or ``"file.py:function"`` for a function of
         your own that returns a network, or an architecture function that takes the layers as its first argument
-        ``nn``.
+        ``nn``. The file may say more of the network, see `settings_of`.
     weights : str or path, optional
         A ``.safetensors``, ``.pth``, ``.pt`` or ``.pdparams`` file, or ``"pretrained"`` for the network's published
         ImageNet weights. Without it the network starts at random, from `seed`.
@@ -118,7 +120,7 @@ def load_model(
     native = built.backend
     if built.weights is not None:
         native.load(built.net, canonical(read_weights(built.weights), native, built.net))
-    native.to(built.net, _device(native, device))
+    native.to(built.net, on_device(native, device))
     model = wrap(built.net, preprocess=built.preprocess, labels=built.labels, input_shape=built.input_shape)
     model.name = built.name
     model.origin = {"spec": spec, "classes": classes, **options}
@@ -177,11 +179,13 @@ def _from_file(path: str, name: str, request: _Request) -> _Built:
     title = f"{path}:{name}"
     if request.weights == PRETRAINED:
         raise ModelError(f"There are no pretrained weights for '{title}'.", "Pass the path of a weights file.")
-    function = function_of(path, name)
+    module = module_of(path)
+    function, said = function_of(module, path, name), settings_of(module, path)
     try:
         if takes_layers(function):
             backend = get_backend(request.backend) if request.backend else default_backend()
-            return _Built(_initialised(backend, function, request), backend, title, request.weights)
+            net = _initialised(backend, function, request)
+            return _Built(net, backend, title, request.weights, said.input_shape, said.preprocess, said.labels)
         # Only a framework that the file imports can make the network.
         frameworks = [get_backend(name) for name in available_backends() if name in sys.modules]
         with ExitStack() as random_states:
@@ -199,7 +203,7 @@ def _from_file(path: str, name: str, request: _Request) -> _Built:
             "Return a torch.nn.Module or a paddle.nn.Layer.",
         )
     _check_backend(title, owner.name, request)
-    return _Built(net, owner, title, request.weights)
+    return _Built(net, owner, title, request.weights, said.input_shape, said.preprocess, said.labels)
 
 
 def _check_backend(title: str, found: str, request: _Request) -> None:
@@ -222,7 +226,8 @@ def _initialised(backend: Backend, build: Callable[..., Net], request: _Request)
     return net
 
 
-def _device(backend: Backend, device: str) -> str:
+def on_device(backend: Backend, device: str) -> str:
+    """The device of a framework that is meant by a name or ``"auto"``; `DeviceError` where it has none of that name."""
     available = backend.devices()
     if device == "auto":
         return available[1] if len(available) > 1 else available[0]

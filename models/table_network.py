@@ -61,11 +61,13 @@ def fit_table_networks(
     seed: int = 0,
     device: str = "cpu",
     dtype: str | None = None,
+    standardise: bool = True,
 ) -> dict[str, TableNetwork]:
     """Fit one multilayer perceptron to a table and put its weights on every named framework.
 
-    The columns are standardised for the fit. The first layer then takes the scaling in, so that the networks take raw
-    rows and gradients are in the table's own units; the last layer does the same for the values of a regression.
+    The columns are standardised for the fit, unless told otherwise. The first layer then takes the scaling in, so that
+    the networks take raw rows and gradients are in the table's own units; the last layer does the same for the values
+    of a regression.
 
     Parameters
     ----------
@@ -83,6 +85,9 @@ def fit_table_networks(
     device : str
     dtype : str, optional
         ``"float64"`` for networks in double precision.
+    standardise : bool
+        False fits the columns as they are. For columns in one unit, such as word frequencies: a word of every text has
+        hardly any spread, and divided by it the network would take the word's absence for an enormous change.
 
     Returns
     -------
@@ -99,6 +104,8 @@ def fit_table_networks(
     _check(rows, wanted, class_names)
     mean, scale = rows.mean(axis=0), rows.std(axis=0)
     scale = np.where(np.ptp(rows, axis=0) > 0, scale, 1.0)
+    if not standardise:
+        mean, scale = np.zeros_like(mean), np.ones_like(scale)
     layers = _fitted((rows - mean) / scale, wanted, class_names, hidden, seed)
     weight, bias = layers[0]
     layers[0] = (weight / scale, bias - weight @ (mean / scale))

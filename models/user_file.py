@@ -7,13 +7,14 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ..errors import ModelError, suggest
 
 
-def function_of(path: str, name: str) -> Callable[..., Any]:
-    """Run a Python file and return one of its functions.
+def module_of(path: str) -> ModuleType:
+    """Run a Python file.
 
     The file's folder is on the import path while it runs, so that it can import its neighbours.
 
@@ -21,17 +22,15 @@ def function_of(path: str, name: str) -> Callable[..., Any]:
     ----------
     path : str
         The Python file.
-    name : str
-        The function, or a class that is called like one.
 
     Returns
     -------
-    callable
+    module
 
     Raises
     ------
     ModelError
-        If the file or the function does not exist, or the file does not run.
+        If the file does not exist or does not run.
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -51,10 +50,31 @@ def function_of(path: str, name: str) -> Callable[..., Any]:
         raise ModelError(f"'{path}' does not run: {described(error)}.", "Run it with Python alone first.") from error
     finally:
         sys.path.remove(str(file.resolve().parent))
+    return module
+
+
+def function_of(module: ModuleType, path: str, name: str) -> Callable[..., Any]:
+    """One of the functions of a user's file.
+
+    Parameters
+    ----------
+    module : module
+        What `module_of` returned.
+    path : str
+        The Python file, for the error.
+    name : str
+        The function, or a class that is called like one.
+
+    Raises
+    ------
+    ModelError
+        If it does not exist.
+    """
     functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
     if name not in functions:
         raise ModelError(f"'{path}' has no function '{name}'.", suggest(name, functions))
-    return getattr(module, name)
+    found: Callable[..., Any] = getattr(module, name)
+    return found
 
 
 def takes_layers(function: Callable[..., Any]) -> bool:

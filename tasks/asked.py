@@ -89,4 +89,4 @@ def best_guesses(model: Model, probabilities: Any) -> list[dict[str, Any]]:
 
 def class_name(model: Model, label: int) -> str:
     """Name of a class, or its number in words."""
-    return model.labels[label] if model.labels else f"class {label}"
+    return model.labels[label] if model.labels and label < len(model.labels) else f"class {label}"

@@ -13,14 +13,14 @@ from ..errors import ConfigError, suggest
 from ..methods import get_method
 from .strict import Strict
 from .studies.base import StudySettings
-from .studies.glass_box_settings import GlassBox
-from .studies.ice_pdp_settings import IcePdp
-from .studies.lime_tables_settings import LimeTables
-from .studies.lime_text_settings import LimeText
-from .studies.seq2seq_settings import Seq2Seq
-from .studies.shap_tables_settings import ShapTables
-from .studies.shapley_game_settings import ShapleyGame
-from .studies.tables_settings import Tables
+from .studies.glass_box.settings import GlassBox
+from .studies.ice_pdp.settings import IcePdp
+from .studies.lime_tables.settings import LimeTables
+from .studies.lime_text.settings import LimeText
+from .studies.seq2seq.settings import Seq2Seq
+from .studies.shap_tables.settings import ShapTables
+from .studies.shapley_game.settings import ShapleyGame
+from .studies.tables.settings import Tables
 
 BackendChoice = Literal["torch", "paddle", "both"]
 Parameters = dict[str, Any]

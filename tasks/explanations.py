@@ -4,42 +4,63 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..backends import Model
-from ..comparison import agreement
 from ..datasets import PictureFiles
-from ..figures import GridRow, as_picture, heat, picture_grid, signed, write_report
-from ..figures.report import FigureItem, Row, Section, TableItem
-from ..methods import Explanation, Method, explain, get_method
-from .asked import best_guesses, class_name, class_numbers, own_params, parsed_settings
-from .config import ModelChoice
+from ..figures import write_report
+from ..figures.faces import FacedPicture, draw_faces
+from ..figures.report import FigureItem, Row, Section, TableItem, TextItem
+from ..methods import explain, get_method
+from .asked import best_guesses, class_numbers, own_params, parsed_settings
+from .classifier import Classifier, first_network, on_every_framework
+from .explained_drawing import Drawing, Subject
+from .explained_files import Portrait, ReadFiles, Reading, read_files
+from .explained_method import cautions, method_section
 from .facts import chosen_backends, versions
-from .networks import build, counterpart, first_backend, picture_size
 from .output import Output, run_folder
 from .setup import Say
 
-_AGREEMENT = {"cosine": "cosine", "relative_l2": "relative L2", "spearman": "Spearman"}
+
+@dataclass(frozen=True)
+class Wish:
+    """How the pictures are explained.
+
+    Attributes
+    ----------
+    methods : sequence of str
+    target : str or None
+        A class's number or name; the predicted class when left out.
+    settings : sequence of str
+        ``NAME=VALUE`` for every method that has the parameter; the values are YAML.
+    background : sequence of path
+        Pictures that stand for "nothing there", for the methods that need them.
+    backend : {"torch", "paddle", "both"}
+    reading : Reading
+    drawing : Drawing
+    seed, device
+        As for `load_model`.
+    """
+
+    methods: Sequence[str] = ("integrated_gradients",)
+    target: str | None = None
+    settings: Sequence[str] = ()
+    background: Sequence[Path] = ()
+    backend: str = "torch"
+    reading: Reading = field(default_factory=Reading)
+    drawing: Drawing = field(default_factory=Drawing)
+    seed: int = 0
+    device: str = "auto"
+
+
+def _silent(message: str) -> None:
+    """Say nothing."""
 
 
 def explain_files(
-    files: Sequence[Path],
-    folder: Path,
-    *,
-    model: str,
-    weights: str | None,
-    methods: Sequence[str],
-    backend: str,
-    target: str | None = None,
-    settings: Sequence[str] = (),
-    background: Sequence[Path] = (),
-    size: int | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    say: Say = lambda message: None,
+    files: Sequence[Path], folder: Path, classifier: Classifier, wish: Wish, say: Say = _silent
 ) -> dict[str, Any]:
     """Explain pictures and write explanations, figures, numbers and a report.
 
@@ -49,18 +70,8 @@ def explain_files(
         The pictures.
     folder : path
         Made by the run; an earlier run there is replaced, anything else is refused.
-    model, weights, device, seed
-        As for `load_model`.
-    methods : sequence of str
-    backend : {"torch", "paddle", "both"}
-    target : str, optional
-        A class's number or name; the predicted class when left out.
-    settings : sequence of str
-        ``NAME=VALUE`` for every method that has the parameter; the values are YAML.
-    background : sequence of path
-        Pictures that stand for "nothing there", for the methods that need them.
-    size : int, optional
-        Side of the pictures; the network's own when left out.
+    classifier : Classifier
+    wish : Wish
     say : callable
         Told what is going on.
 
@@ -70,113 +81,100 @@ def explain_files(
         What ``results.json`` holds.
     """
     started = time.perf_counter()
-    chosen = [get_method(name) for name in dict.fromkeys(methods)]
-    given = parsed_settings(settings, chosen)
-    backends = chosen_backends(backend)
-    choice = ModelChoice(name=model, weights=weights)
+    chosen = [get_method(name) for name in dict.fromkeys(wish.methods)]
+    given = parsed_settings(wish.settings, chosen)
+    wish.reading.check()
+    wish.drawing.check()
+    backends = chosen_backends(wish.backend)
+    notes: list[str] = []
+
+    def note(message: str) -> None:
+        notes.append(message)
+        say(message)
+
     with run_folder(folder) as output:
-        say(f"building {model}")
-        first = build(choice, first_backend(choice, backends), None, seed, device, weights)
-        side = picture_size(first, size)
-        images = PictureFiles(files, size=side).stack(range(len(files)))[0]
-        models = {first.backend.name: first}
-        for other in backends:
-            if other not in models:
-                models[other] = counterpart(first, other)
-        models = {name: models[name] for name in backends}
-        guesses = {name: each.probabilities(images) for name, each in models.items()}
-        targets = class_numbers(target, first, guesses[first.backend.name])
-        rows = PictureFiles(background, size=side).stack(range(len(background)))[0] if background else None
-        sections = [_said(files, models, guesses)]
-        results: dict[str, Any] = {"pictures": [str(path) for path in files], "target": targets, "methods": {}}
-        results["predictions"] = {
-            name: [best_guesses(models[name], row) for row in table] for name, table in guesses.items()
-        }
+        say(f"building {classifier.spec}")
+        first, side = first_network(classifier, backends, wish.seed, wish.device, note)
+        read = read_files(files, side, wish.reading, note)
+        models = on_every_framework(first, classifier, backends, read.images, note)
+        guesses = {name: each.probabilities(read.images) for name, each in models.items()}
+        targets = class_numbers(wish.target, first, guesses[first.backend.name])
+        rows = None
+        if wish.background:
+            rows = PictureFiles(wish.background, side, wish.reading.fit).stack(range(len(wish.background)))[0]
+        params = {method.name: own_params(method, given, wish.seed, rows) for method in chosen}
+        subject = Subject([path.name for path in read.paths], targets, guesses, first)
+        sections = _faces(read.portraits, output)
+        results = _results(read, targets, models, guesses)
         for method in chosen:
-            params = own_params(method, given, seed, rows)
             made = {}
             for name, each in models.items():
                 say(f"{method.name} on {name}")
-                made[name] = explain(each, images, method.name, targets if method.targeted else None, **params)
+                wanted = targets if method.targeted else None
+                made[name] = explain(each, read.images, method.name, wanted, **params[method.name])
                 output.explanation(made[name], f"{method.name}_{name}")
-            section, results["methods"][method.name] = _section(method, made, first, targets, output)
+            section, results["methods"][method.name] = method_section(method, made, subject, wish.drawing, output)
             sections.append(section)
+            for caution in cautions(made, subject.names):
+                note(caution)
         facts = versions() | {
             "model": first.name,
             "backends": backends,
-            "seed": seed,
+            "seed": wish.seed,
             "seconds": time.perf_counter() - started,
         }
+        results["notes"] = notes
         output.results(facts | results)
-        write_report(
-            output.folder / "report.html",
-            f"What {first.name} looks at",
-            sections,
-            {"frameworks": " and ".join(backends), "pictures": len(files), "seed": str(seed)},
-        )
+        sections.insert(0, _said(subject, models, guesses, read, notes))
+        shown = {"frameworks": " and ".join(backends), "pictures": len(read.paths), "seed": str(wish.seed)}
+        write_report(output.folder / "report.html", f"What {first.name} looks at", sections, shown)
     return facts | results
 
 
-def _said(files: Sequence[Path], models: Mapping[str, Model], guesses: Mapping[str, Any]) -> Section:
+def _results(
+    read: ReadFiles, targets: Sequence[int], models: Mapping[str, Model], guesses: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "pictures": [str(path) for path in read.paths],
+        "skipped": read.skipped,
+        "faces": [portrait.numbers() for portrait in read.portraits],
+        "target": list(targets),
+        "predictions": {name: [best_guesses(models[name], row) for row in table] for name, table in guesses.items()},
+        "methods": {},
+    }
+
+
+def _said(
+    subject: Subject, models: Mapping[str, Model], guesses: Mapping[str, Any], read: ReadFiles, notes: Sequence[str]
+) -> Section:
     rows = [
-        [path.name, name, *(f"{g['name']} {g['probability']:.3f}" for g in best_guesses(model, guesses[name][i]))]
-        for i, path in enumerate(files)
+        [title, name, *(f"{g['name']} {g['probability']:.3f}" for g in best_guesses(model, guesses[name][i]))]
+        for i, title in enumerate(subject.names)
         for name, model in models.items()
     ]
     width = max(len(row) for row in rows) - 2
     columns = ["picture", "framework", "first guess", "second", "third"][: 2 + width]
-    return Section("What the network says", "", [Row([TableItem("Probabilities", columns, rows)])])
+    found = [Row([TableItem("Probabilities", columns, rows)])]
+    if notes:
+        found.append(Row([TextItem("\n\n".join(notes))]))
+    if read.skipped:
+        skipped = [[Path(path).name, reason] for path, reason in read.skipped.items()]
+        found.append(Row([TableItem("Pictures that were skipped", ["picture", "reason"], skipped)]))
+    return Section("What the network says", "", found)
 
 
-def _section(
-    method: Method, made: Mapping[str, Explanation], model: Model, targets: Sequence[int], output: Output
-) -> tuple[Section, dict[str, Any]]:
-    one = next(iter(made.values()))
-    numbers: dict[str, Any] = {
-        name: {
-            "params": {key: value for key, value in each.params.items() if key != "background"},
-            "seconds": each.seconds,
-            "error": None
-            if each.error is None
-            else {"name": each.error.name, "values": each.error.values, "relative": each.error.relative},
-            "layer": str(each.extras["layer"]) if "layer" in each.extras else None,
-            "evaluations": each.evaluations,
-            "stopped": each.stopped,
-        }
-        for name, each in made.items()
-    }
-    rows: list[Row] = []
-    if one.values.ndim == 4 and one.values.shape[2:] == one.inputs.shape[2:]:
-        grid = [GridRow("picture", [as_picture(picture) for picture in one.inputs])]
-        for name, each in made.items():
-            maps = signed(each.values, percentile=99.0) if _is_signed(each) else heat(each.values)
-            grid.append(GridRow(f"{method.name.replace('_', ' ')} {name}", list(maps), signed=_is_signed(each)))
-        figure = picture_grid(grid, [class_name(model, target) for target in targets], method.name.replace("_", " "))
-        caption = f"Layer {one.extras['layer']}." if "layer" in one.extras else method.summary
-        rows.append(Row([FigureItem(output.figure(figure, method.name), method.name, caption)]))
-    table = [
-        [name, each.error.name if each.error else "exact", _worst(each), each.evaluations, each.stopped, each.seconds]
-        for name, each in made.items()
+def _faces(portraits: Sequence[Portrait], output: Output) -> list[Section]:
+    if not portraits:
+        return []
+    drawn = [
+        FacedPicture(each.title(), each.small, [each.shown(box) for box in each.faces], each.shown_cut())
+        for each in portraits
     ]
-    columns = ["framework", "error estimate", "largest", "evaluations", "ended by", "seconds"]
-    items = [TableItem("How exact is it?", columns, table)]
-    if len(made) == 2:
-        found = agreement(*(each.values for each in made.values())).worst()
-        numbers["agreement"] = found
-        items.append(
-            TableItem("Do both frameworks agree?", list(_AGREEMENT.values()), [[found[key] for key in _AGREEMENT]])
-        )
-    rows.append(Row(items))
-    return Section(method.name.replace("_", " "), method.paper, rows), numbers
-
-
-def _is_signed(explanation: Explanation) -> bool:
-    """Whether a map with one channel has both signs; of colour channels the strength is shown."""
-    return explanation.values.shape[1] == 1 and bool(explanation.values.min() < 0 < explanation.values.max())
-
-
-def _worst(explanation: Explanation) -> float | None:
-    if explanation.error is None:
-        return None
-    relative = explanation.error.relative
-    return float(np.max(np.abs(explanation.error.values) if relative is None else relative))
+    path = output.figure(draw_faces(drawn, "Faces found"), "faces")
+    caption = "Orange: the face, the largest first, others dotted. Blue, dashed: the square that was explained."
+    columns = ["picture", "faces", "left", "top", "width", "height"]
+    rows = [
+        [each.name, len(each.faces), *(each.faces[0].as_list() if each.faces else [None] * 4)] for each in portraits
+    ]
+    table = TableItem("The largest face", columns, rows, "In pixels of the upright picture.")
+    return [Section("Which face", "", [Row([FigureItem(path, "Faces found", caption)]), Row([table])])]

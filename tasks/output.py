@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import shutil
@@ -39,6 +40,12 @@ class Output:
     def explanation(self, explanation: Explanation, name: str) -> Path:
         """Save an explanation as ``explanations/NAME.npz``."""
         return explanation.save(self.folder / "explanations" / f"{name}.npz")
+
+    def arrays(self, arrays: Mapping[str, Any], name: str) -> Path:
+        """Save arrays, numbers and texts as ``explanations/NAME.npz``."""
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)
+        return write_whole(self.folder / "explanations" / f"{name}.npz", content.getvalue())
 
     def results(self, results: Mapping[str, Any]) -> Path:
         """Save the numbers as ``results.json``."""

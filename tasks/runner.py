@@ -76,14 +76,15 @@ def run(config: RunConfig, folder: str | Path, say: Say = lambda message: None) 
             output.folder / "report.html",
             config.title,
             [*sections, _details(config, facts)],
-            {"frameworks": " and ".join(backends), "seed": str(config.seed), "seconds": f"{seconds:.0f}"},
-            subtitle="The same network, explained on every framework",
+            ({"frameworks": " and ".join(backends)} if backends else {})
+            | {"seed": str(config.seed), "seconds": f"{seconds:.0f}"},
+            subtitle="The same network, explained on every framework" if len(backends) > 1 else "",
         )
     return folder
 
 
 def _study(name: str) -> Callable[[StudySettings, Context], Findings]:
-    run_study: Callable[[StudySettings, Context], Findings] = import_module(f".studies.{name}", __package__).run
+    run_study: Callable[[StudySettings, Context], Findings] = import_module(f".studies.{name}.study", __package__).run
     return run_study
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ConfigError, suggest
 from .tables_lime import LimeRow, explain_row_with_lime
 from .tables_report import (
     lime_arrays,
@@ -23,6 +22,7 @@ from .tables_report import (
     shap_title,
 )
 from .tables_shap import TreeShap, explain_with_tree_shap
+from .tables_split import feature_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,8 +99,8 @@ def tables_section(
     parts: dict[str, Any] = {"seed": seed, "split": split, "test_rows": test_rows}
     lime = explain_row_with_lime(table, lime_row, target=lime_target, samples=samples, repeats=repeats, **parts)
     trees = explain_with_tree_shap(table, shap_row, model=shap_model, target=shap_target, **parts)
-    feature = int(trees.ranking()[0]) if dependence is None else _feature(trees, dependence)
-    partner = trees.partner(feature) if interaction is None else _feature(trees, interaction)
+    feature = int(trees.ranking()[0]) if dependence is None else feature_number(trees.feature_names, dependence)
+    partner = trees.partner(feature) if interaction is None else feature_number(trees.feature_names, interaction)
 
     prefix = re.sub(r"\W+", "_", table.name.lower()).strip("_") or "table"
     pictures = [_lime_picture(lime), *_shap_pictures(trees, feature, partner)]
@@ -126,12 +126,6 @@ def tables_section(
             for (stem, (title, _)), height in zip(pages.items(), (100 + 26 * max(len(lime.rules), 4), 150), strict=True)
         ],
     }
-
-
-def _feature(trees: TreeShap, name: str) -> int:
-    if name not in trees.feature_names:
-        raise ConfigError(f"The table has no feature '{name}'.", suggest(name, trees.feature_names))
-    return trees.feature_names.index(name)
 
 
 def _lime_picture(lime: LimeRow) -> _Picture:

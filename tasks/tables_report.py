@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .tables_lime import LimeRow
+from .tables_lime import LimeRow, LimeWeights
 from .tables_shap import TreeShap
 
 
@@ -21,21 +21,37 @@ def shap_title(trees: TreeShap) -> str:
 
 
 def lime_numbers(lime: LimeRow) -> dict[str, Any]:
-    """Give what `results.json` keeps of a LIME explanation: plain JSON."""
+    """Give what `results.json` keeps of the explanation of a table's row: plain JSON."""
     return {
         "row": lime.row,
-        "class": lime.class_names[lime.target],
-        "probabilities": dict(zip(lime.class_names, lime.probabilities.tolist(), strict=True)),
-        "weights": [{"rule": rule, "weight": weight} for rule, weight in lime.ranking()],
-        "local_r2": lime.score,
-        "local_prediction": lime.local_prediction,
-        "model_prediction": float(lime.probabilities[lime.target]),
-        "error": lime.error,
+        **weights_numbers(lime),
         "accuracy": lime.accuracy,
         "row_held_out": lime.split.holds_out(lime.row),
         "split": lime.split.kind,
         "train_rows": len(lime.split.train),
         "test_rows": len(lime.split.test),
+    }
+
+
+def weights_numbers(lime: LimeWeights) -> dict[str, Any]:
+    """Give what `results.json` keeps of any explanation by LIME: plain JSON."""
+    return {
+        "class": lime.class_names[lime.target],
+        "probabilities": dict(zip(lime.class_names, lime.probabilities.tolist(), strict=True)),
+        "weights": [
+            {
+                "rule": lime.rules[i],
+                "weight": float(lime.weights[i]),
+                "standard_deviation": float(lime.weights_std[i]) if lime.repeats > 1 else None,
+                "share_of_neighbours": float(lime.shares[i]),
+            }
+            for i in lime.order
+        ],
+        "local_r2": lime.score,
+        "local_r2_of_each_draw": lime.scores.tolist(),
+        "local_prediction": lime.local_prediction,
+        "model_prediction": float(lime.probabilities[lime.target]),
+        "error": lime.error,
         "samples": lime.samples,
         "repeats": lime.repeats,
         "seed": lime.seed,
@@ -96,15 +112,18 @@ def shap_table(trees: TreeShap) -> dict[str, Any]:
 
 
 def lime_arrays(lime: LimeRow) -> dict[str, Any]:
-    """Give what `np.savez` keeps of a LIME explanation: numbers and strings, no objects."""
-    plain = ("row", "target", "weights", "weights_std", "values", "probabilities", "intercept", "local_prediction")
+    """Give what `np.savez` keeps of the explanation of a table's row: numbers and strings, no objects."""
+    return {**weights_arrays(lime), "row": lime.row, "train": lime.split.train, "test": lime.split.test}
+
+
+def weights_arrays(lime: LimeWeights) -> dict[str, Any]:
+    """Give what `np.savez` keeps of any explanation by LIME: numbers and strings, no objects."""
+    plain = ("target", "weights", "weights_std", "shares", "values", "probabilities", "intercept", "local_prediction")
     return {
         **{name: getattr(lime, name) for name in (*plain, "score", "seed", "samples")},
         "rules": np.array(lime.rules),
         "feature_names": np.array(lime.feature_names),
         "class_names": np.array(lime.class_names),
-        "train": lime.split.train,
-        "test": lime.split.test,
     }
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..datasets.packages import require
-from ..errors import ConfigError, MethodError, TargetError, suggest
+from ..errors import ConfigError, TargetError, suggest
 from .tables_split import Split, check_row, check_table, split_rows
+from .tables_tree_values import TOLERANCE, partner, ranking, tree_interactions, tree_values
 
 if TYPE_CHECKING:
     from ..datasets import Table
@@ -31,7 +32,7 @@ class TreeShap:
     target : int or None
         The explained class of a classifier.
     output : str
-        What the values add up to, in words: the predicted target, or the log-odds of a class.
+        What the values add up to, in words: the predicted target, or the margin of a class.
     data, values : (n, d) float64
         The table, and each feature's Shapley value in the unit of ``output``.
     interactions : (n, d, d) float64
@@ -77,13 +78,11 @@ class TreeShap:
 
     def ranking(self) -> np.ndarray:
         """Feature numbers (d,), the one with the largest mean |value| first."""
-        return np.argsort(-np.abs(self.values).mean(axis=0), kind="stable")
+        return ranking(self.values)
 
     def partner(self, feature: int) -> int:
         """Return the other feature with the largest mean |interaction| with this one."""
-        strength = np.abs(self.interactions[:, feature]).mean(axis=0)
-        strength[feature] = -1.0
-        return int(strength.argmax())
+        return partner(self.interactions, feature)
 
 
 def explain_with_tree_shap(
@@ -98,7 +97,7 @@ def explain_with_tree_shap(
     max_depth: int = 4,
     learning_rate: float = 0.05,
     trees: int = 150,
-    tolerance: float = 1e-3,
+    tolerance: float = TOLERANCE,
 ) -> TreeShap:
     """Train XGBoost on a table and split each of its answers into exact Shapley values.
 
@@ -109,7 +108,8 @@ def explain_with_tree_shap(
     row : int
         The row to show on its own, from 0.
     model : {"regressor", "classifier"}
-        The regressor learns class numbers as if they were amounts, the classifier learns log-odds.
+        The regressor learns class numbers as if they were amounts, the classifier learns margins: log-odds where there
+        are two classes.
     target : int, optional
         The class that is explained for a classifier; the predicted one of `row` if left out.
     seed : int
@@ -119,7 +119,7 @@ def explain_with_tree_shap(
     max_depth, learning_rate, trees
         XGBoost's ``max_depth``, ``learning_rate`` and ``n_estimators``.
     tolerance : float
-        Largest accepted deviation of the sums, relative to the largest output where that exceeds 1.
+        See `TOLERANCE`.
 
     Returns
     -------
@@ -143,10 +143,6 @@ def explain_with_tree_shap(
     ----------
     Lundberg et al. (2020), From local explanations to global understanding with explainable AI for trees.
     """
-    with warnings.catch_warnings():
-        # shap sets its colour maps in a way that Matplotlib is going to retire.
-        warnings.filterwarnings("ignore", r"The set_(bad|over|under) function", PendingDeprecationWarning)
-        shap = require("shap", "shap", "split the answers of trees")
     xgboost = require("xgboost", "xgboost", "grow the trees that SHAP explains")
     if model not in MODELS:
         raise ConfigError(f"There is no model '{model}' for SHAP on tables.", suggest(model, MODELS))
@@ -170,38 +166,26 @@ def explain_with_tree_shap(
     # One thread: tables of this size gain nothing from more, and other libraries' thread pools stay undisturbed.
     constructor = xgboost.XGBClassifier if classifies else xgboost.XGBRegressor
     booster = constructor(n_jobs=1, **settings).fit(data[parts.train], labels[parts.train])
-    explainer = shap.TreeExplainer(booster)
-    values = np.asarray(explainer.shap_values(data), dtype=np.float64)
-    interactions = np.asarray(explainer.shap_interaction_values(data), dtype=np.float64)
-    base = np.ravel(np.asarray(explainer.expected_value, dtype=np.float64))
-    predictions = np.asarray(booster.predict(data, output_margin=True), dtype=np.float64)
     output = f"predicted {table.name} target"
     if classifies:
         target = int(booster.predict(data[[row]])[0]) if target is None else target
-        output = f"log-odds of {table.class_names[target]}"
-        if predictions.ndim == 1:
-            # Two classes share one margin, that of class 1; class 0 is its mirror image.
-            sign = 1.0 if target == 1 else -1.0
-            values, interactions, base, predictions = (sign * a for a in (values, interactions, base, predictions))
-        else:
-            values, interactions = values[..., target], interactions[..., target]
-            base, predictions = base[[target]], predictions[:, target]
-
-    limit = tolerance * max(1.0, float(np.abs(predictions).max()))
+        output = margin_of(table.class_names, target)
+    found = tree_values(booster, data, target, tolerance=tolerance)
+    interactions, interaction_error = tree_interactions(booster, data, found, target, tolerance)
     return TreeShap(
         row=row,
         model=model,
         target=target,
         output=output,
         data=data,
-        values=values,
+        values=found.values,
         interactions=interactions,
-        base=float(base[0]),
-        predictions=predictions,
+        base=found.base,
+        predictions=found.predictions,
         importance=np.asarray(booster.feature_importances_, dtype=np.float64),
-        additivity_error=_checked(base[0] + values.sum(axis=1) - predictions, limit, "base and SHAP values"),
-        interaction_error=_checked(interactions.sum(axis=2) - values, limit, "interaction values"),
-        score=_held_out_score(booster, data[parts.test], labels[parts.test], classifies),
+        additivity_error=found.additivity_error,
+        interaction_error=interaction_error,
+        score=held_out_score(booster, data[parts.test], labels[parts.test], classifies),
         score_name="accuracy" if classifies else "root mean squared error",
         split=parts,
         seed=seed,
@@ -210,20 +194,16 @@ def explain_with_tree_shap(
     )
 
 
-def _held_out_score(booster: Any, data: np.ndarray, labels: np.ndarray, classifies: bool) -> float | None:
+def margin_of(class_names: Sequence[str], target: int) -> str:
+    """Name what XGBoost's classifier adds up to: log-odds for two classes, scores before a softmax for more."""
+    kind = "log-odds" if len(class_names) == 2 else "margin (score before the softmax)"
+    return f"{kind} of {class_names[target]}"
+
+
+def held_out_score(model: Any, data: np.ndarray, labels: np.ndarray, classifies: bool) -> float | None:
+    """Give the accuracy or the root mean squared error on rows that a model has not seen; None without such rows."""
     if not len(data):
         return None
     # Not R²: it means nothing where the held-out targets are all alike, as at the end of a sorted table.
-    answers = booster.predict(data)
+    answers = model.predict(data)
     return float((answers == labels).mean() if classifies else np.sqrt(np.square(answers - labels).mean()))
-
-
-def _checked(deviation: np.ndarray, limit: float, what: str) -> float:
-    """Return the largest deviation, or raise if it exceeds the limit (NaN does)."""
-    largest = float(np.abs(deviation).max())
-    if not largest <= limit:
-        raise MethodError(
-            f"The {what} miss their sum by {largest:.3g}, more than the tolerance {limit:.3g}.",
-            "Check that the installed shap supports this version of xgboost.",
-        )
-    return largest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def check_table(table: Table, classes: bool) -> None:
     Raises
     ------
     DataError
-        Wrong shapes, too few rows, NaN or infinite values, or a single class.
+        Wrong shapes, too few rows, NaN or infinite values, codes that stand for no category, or a single class.
     """
     name, data, target = table.name, np.asarray(table.data), np.asarray(table.target)
     if data.ndim != 2 or len(data) != len(target) or data.shape[1] != len(table.feature_names):
@@ -69,6 +70,14 @@ def check_table(table: Table, classes: bool) -> None:
             f"'{table.feature_names[column]}', the first in row {int(bad[:, column].argmax())}.",
             "Remove those rows or fill them in.",
         )
+    for column, names in table.categories.items():
+        strange = ~np.isin(data[:, column], np.arange(len(names)))
+        if strange.any():
+            raise DataError(
+                f"The column '{table.feature_names[column]}' of the table '{name}' has {len(names)} categories, but "
+                f"row {int(strange.argmax())} holds the code {data[strange, column][0]:g}.",
+                f"Number the categories from 0 to {len(names) - 1}.",
+            )
     if not np.isfinite(target.astype(float)).all():
         raise DataError(f"The target of the table '{name}' holds NaN or infinite values.", "Remove those rows.")
     if np.ptp(target) == 0:
@@ -105,6 +114,19 @@ def check_row(table: Table, row: int) -> int:
             f"Row {row} does not exist in the table '{table.name}'.", f"Choose a row from 0 to {len(table.data) - 1}."
         )
     return int(row)
+
+
+def feature_number(names: Sequence[str], name: str) -> int:
+    """Return the column that a feature stands in.
+
+    Raises
+    ------
+    ConfigError
+        There is no such feature.
+    """
+    if name not in names:
+        raise ConfigError(f"The table has no feature '{name}'.", suggest(name, names))
+    return list(names).index(name)
 
 
 def split_rows(table: Table, kind: str = "stratified", test_rows: int = 30, seed: int = 0) -> Split:

@@ -11,6 +11,7 @@ import typer
 from .commands.compare import compare
 from .commands.convert import convert
 from .commands.diff import diff
+from .commands.explain import explain
 from .console import one_line_errors, print_json, print_table, say
 
 app = typer.Typer(
@@ -69,56 +70,7 @@ def run(
         typer.echo(f"Wrote {folder / 'report.html'}")
 
 
-@app.command()
-def explain(
-    images: Annotated[list[Path], typer.Argument(help="Picture files.")],
-    method: Annotated[list[str] | None, typer.Option(help="A method of `twinlens methods`; may be repeated.")] = None,
-    model: Annotated[
-        str, typer.Option(help="A name of `twinlens models`, torchvision:NAME, paddle:NAME or file.py:function.")
-    ] = "efficientnet_lite0",
-    weights: Annotated[
-        str | None, typer.Option(help="A weights file, 'pretrained', or 'random' for none; pretrained when left out.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="torch, paddle or both.")] = "torch",
-    target: Annotated[str | None, typer.Option(help="Class number or name; the predicted class when left out.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the method, such as steps=9."),
-    ] = None,
-    background: Annotated[list[Path] | None, typer.Option(help="A picture that stands for 'nothing there'.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures; the network's own when left out.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/explain"),
-    seed: Annotated[int, typer.Option(help="Where everything random comes from.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda:0, or auto.")] = "auto",
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
-) -> None:
-    """Explain what a network sees in pictures; write explanations, figures, results.json and report.html."""
-    with one_line_errors(debug):
-        from .tasks.explanations import explain_files
-
-        known = weights if weights is not None else (None if ".py:" in model else "pretrained")
-        found = explain_files(
-            images,
-            out,
-            model=model,
-            weights=None if known == "random" else known,
-            methods=method or ["integrated_gradients"],
-            backend=backend,
-            target=target,
-            settings=settings or (),
-            background=background or (),
-            size=size,
-            seed=seed,
-            device=device,
-            say=say,
-        )
-        for name, guesses in found["predictions"].items():
-            for path, best in zip(images, guesses, strict=True):
-                said = ", ".join(f"{guess['name']} {guess['probability']:.3f}" for guess in best)
-                typer.echo(f"{path.name} ({name}): {said}")
-        typer.echo(f"Wrote {out / 'report.html'}")
-
-
+app.command()(explain)
 app.command()(compare)
 app.command()(convert)
 app.command()(diff)

@@ -5,6 +5,9 @@ Importing this package loads NumPy alone; OpenCV and scikit-learn are imported b
 
 from .augment import Augmentation
 from .base import UNLABELLED, PictureSet, Sample
+from .boston import BOSTON_COLUMNS, NOTE_ON_B, boston
+from .columns import without_columns
+from .csv_tables import load_table
 from .emoji import ARTWORK
 from .food11 import Food11
 from .food11_layout import FOOD11_CLASSES, food11_splits
@@ -17,7 +20,9 @@ from .tables import Table, iris
 
 __all__ = [
     "ARTWORK",
+    "BOSTON_COLUMNS",
     "FOOD11_CLASSES",
+    "NOTE_ON_B",
     "PHOTOGRAPHS",
     "SPLITS",
     "UNLABELLED",
@@ -29,10 +34,13 @@ __all__ = [
     "Sample",
     "SyntheticFood",
     "Table",
+    "boston",
     "food11_splits",
     "in_memory",
     "iris",
+    "load_table",
     "photographs",
     "read_image",
     "resize",
+    "without_columns",
 ]

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
-from ...errors import MethodError
 from ..baselines import Baseline
 from ..budget import Budget
 from ..checks import positive_count, random_seed
 from ..explanation import Array
-from ..players import Bools
 from ..registry import Attribution, register
-from .kernelshap_coalitions import Coalitions, Plan, every_pair, pair_counts, plan
-from .kernelshap_regression import PairRegression
-from .shapley_game import Floats, Games, players_error
+from .kernelshap_fit import KernelFit, WholeFit, enough_samples
+from .shapley_game import players_error
 from .shapley_setup import shapley_games
 
 
@@ -93,14 +88,10 @@ def kernelshap(
         seed=seed,
         batch_size=batch_size,
     )
-    fewest = max(1, *(min(count, sum(pair_counts(count))) for count in games.sizes))
-    if samples < 2 * fewest:
-        raise MethodError(
-            f"samples={samples} is too few for {max(games.sizes)} players.",
-            f"Pass samples={2 * fewest} or more, or larger segments.",
-        )
-    wholes: dict[int, _Whole] = {}
-    fits = [_Fit(games, i, seed, wholes) for i in range(len(x))]
+    fewest = enough_samples(samples, max(games.sizes)) // 2
+    wholes: dict[int, WholeFit] = {}
+    totals = (games.whole - games.empty).tolist()
+    fits = [KernelFit(count, totals[i], (seed, i), wholes) for i, count in enumerate(games.sizes)]
     budget = Budget(len(x), tolerance, max_evaluations, max_seconds)
     pairs = 0
     for count in budget.rounds(samples // 2, 2 * games.rows, fewest):
@@ -114,70 +105,3 @@ def kernelshap(
         budget.report(error.relative)
         games.settle(budget, promised)
     return games.attribution(values, error, budget, errors)
-
-
-class _Fit:
-    """The regression of one sample, which grows by rounds.
-
-    Attributes
-    ----------
-    values, errors : ndarray (K,)
-    """
-
-    def __init__(self, games: Games, index: int, seed: int, wholes: dict[int, _Whole]) -> None:
-        self._players = games.sizes[index]
-        self._total = float(games.whole[index] - games.empty[index])
-        self._source, self._wholes = (seed, index), wholes
-        self._plan: Plan | None = None
-        self._orders: dict[int, Coalitions] = {}
-        self._known = [np.zeros(0) for _ in pair_counts(self._players)]
-        self.values = np.full(self._players, self._total)
-        self.errors = np.zeros(self._players)
-
-    def coalitions(self, pairs: int) -> Bools:
-        """Coalitions that this number of pairs needs and that are not known yet, the complements last: (2 M, K)."""
-        if not self._orders and pairs >= sum(pair_counts(self._players)):
-            if self._players not in self._wholes:
-                self._wholes[self._players] = _Whole(self._players)
-            return self._wholes[self._players].both
-        self._plan = plan(self._players, pairs, np.random.default_rng([*self._source, 0]))
-        new = [self._order(size)[len(known) :] for size, known in enumerate(self._known, 1)]
-        present = np.concatenate(new)
-        return np.concatenate([present, ~present])
-
-    def take(self, worth: Floats) -> None:
-        """Learn what the coalitions are worth, and fit the values anew."""
-        half_differences = (worth[: len(worth) // 2] - worth[len(worth) // 2 :] + self._total) / 2
-        if self._plan is None:
-            self.values = self._wholes[self._players].fit(half_differences, self._total)
-            return
-        new = self._plan.counts - [len(known) for known in self._known]
-        parts = np.split(half_differences, np.cumsum(new)[:-1])
-        self._known = [np.concatenate(both) for both in zip(self._known, parts, strict=True)]
-        present = np.concatenate([self._order(size) for size in range(1, len(self._known) + 1)])
-        regression = PairRegression(present, np.repeat(self._plan.weights, self._plan.counts))
-        everything = np.concatenate(self._known)
-        self.values = regression.fit(everything, self._total)
-        left_out = np.repeat(self._plan.left_out, self._plan.counts)
-        self.errors = regression.standard_errors(everything, self._total, left_out)
-
-    def _order(self, size: int) -> Bools:
-        assert self._plan is not None
-        if size not in self._orders:
-            rng = np.random.default_rng([*self._source, size])
-            self._orders[size] = Coalitions(self._players, size, rng)
-        return self._orders[size].first(int(self._plan.counts[size - 1]))
-
-
-class _Whole:
-    """All coalitions of K players, and the regression on them, which samples with as many players share."""
-
-    def __init__(self, players: int) -> None:
-        present = every_pair(players)
-        weights = plan(players, len(present), np.random.default_rng(0))
-        self.both = np.concatenate([present, ~present])
-        self._regression = PairRegression(present, np.repeat(weights.weights, weights.counts))
-
-    def fit(self, half_differences: Floats, total: float) -> Floats:
-        """Exact Shapley values."""
-        return self._regression.fit(half_differences, total)

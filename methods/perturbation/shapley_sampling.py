@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...backends.chunks import BatchSize, chunks
 from ...backends.model import Model
@@ -14,9 +13,9 @@ from ..baselines import Baseline
 from ..budget import Budget
 from ..checks import positive_count, random_seed
 from ..explanation import Array
-from ..players import Bools
 from ..registry import Attribution, register
-from .shapley_game import Floats, players_error
+from .shapley_game import players_error
+from .shapley_orders import OrderMean
 from .shapley_setup import shapley_games
 
 # Truth values of coalitions that are held at once.
@@ -92,8 +91,7 @@ def shapley_sampling(
         seed=seed,
         batch_size=batch_size,
     )
-    generators = [np.random.default_rng([seed, i]) for i in range(len(x))]
-    means = [Mean(count) for count in games.sizes]
+    means = [OrderMean(count, np.random.default_rng([seed, i])) for i, count in enumerate(games.sizes)]
     budget = Budget(len(x), tolerance, max_evaluations, max_seconds)
     most = max(games.sizes)
     per_pair = max(1, 2 * (most - 1)) * games.rows
@@ -101,60 +99,12 @@ def shapley_sampling(
         promised = count * per_pair * len(budget.active)
         for part in chunks(count, max(1, _HELD // (2 * most**2 * len(budget.active)))):
             made = part.stop - part.start
-            ranks = {i: _ranks(generators[i], made, games.sizes[i]) for i in budget.active.tolist()}
-            worth = games.remembered({i: _prefixes(rank) for i, rank in ranks.items()})
-            for i, rank in ranks.items():
-                means[i].add(_contributions(rank, worth[i]))
-        values = [mean.value for mean in means]
-        errors = [mean.standard_error() for mean in means]
+            worth = games.remembered({i: means[i].coalitions(made) for i in budget.active.tolist()})
+            for i, found in worth.items():
+                means[i].take(found)
+        values = [mean.values for mean in means]
+        errors = [mean.errors for mean in means]
         error = players_error(values, errors)
         budget.report(error.relative)
         games.settle(budget, promised)
     return games.attribution(values, error, budget, errors)
-
-
-class Mean:
-    """Mean of draws (M, K) that come in parts, with its standard error; parts that are all alike leave no error."""
-
-    def __init__(self, size: int) -> None:
-        self.count = 0
-        self.value = np.zeros(size)
-        self._deviations = np.zeros(size)
-
-    def add(self, draws: Floats) -> None:
-        """Take in further draws."""
-        mean, count = draws.mean(axis=0), self.count + len(draws)
-        step = mean - self.value
-        self._deviations += ((draws - mean) ** 2).sum(axis=0) + step**2 * self.count * len(draws) / count
-        self.value = self.value + step * len(draws) / count
-        self.count = count
-
-    def standard_error(self) -> Floats:
-        """Of the mean, per player; unknown (NaN) for one draw."""
-        if self.count < 2:
-            return np.full(len(self.value), np.nan)
-        errors: Floats = np.sqrt(self._deviations / (self.count * (self.count - 1)))
-        return errors
-
-
-def _ranks(rng: np.random.Generator, count: int, players: int) -> npt.NDArray[np.int64]:
-    """The place of each player in `count` random orders: (count, K)."""
-    return rng.permuted(np.tile(np.arange(players), (count, 1)), axis=1)
-
-
-def _prefixes(ranks: npt.NDArray[np.int64]) -> Bools:
-    """The first t players of each order and of its reverse, t = 0 to K: (count * 2 * (K + 1), K)."""
-    players = ranks.shape[1]
-    both = np.stack([ranks, players - 1 - ranks], axis=1)
-    present: Bools = both[:, :, None, :] < np.arange(players + 1)[:, None]
-    return present.reshape(-1, players)
-
-
-def _contributions(ranks: npt.NDArray[np.int64], worth: Floats) -> Floats:
-    """What each player adds when it joins, mean over each order and its reverse: (count, K)."""
-    count, players = ranks.shape
-    steps = np.diff(worth.reshape(count, 2, players + 1), axis=2)
-    forward = np.take_along_axis(steps[:, 0], ranks, axis=1)
-    backward = np.take_along_axis(steps[:, 1], players - 1 - ranks, axis=1)
-    mean: Floats = (forward + backward) / 2
-    return mean

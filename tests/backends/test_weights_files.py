@@ -8,6 +8,7 @@ import importlib.util
 import json
 import pickle
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -181,9 +182,58 @@ def test_a_torch_file_is_read_without_torch(
         read_weights(tmp_path / "h.pth")
 
 
-def test_a_whole_model_is_refused_and_the_cure_named(tmp_path: Path, torch: Any) -> None:
-    torch.save(torch_net(torch), tmp_path / "w.pth")
-    with pytest.raises(UnsafeCheckpointError, match=r"Sequential.*torch\.save\(net\.state_dict\(\)"):
+@pytest.mark.parametrize("torch_reads", [True, False])
+@pytest.mark.parametrize("legacy", [True, False])
+@pytest.mark.parametrize("wrapped", ["alone", "in a dictionary", "beside its weights", "in parallel"])
+def test_the_weights_of_a_whole_model_are_read_and_the_model_is_not_made(
+    wrapped: str, legacy: bool, torch_reads: bool, tmp_path: Path, torch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    class Net(torch.nn.Module):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.nothing = torch_net(torch), torch.nn.Identity()
+            self.activation, self.kind = torch.nn.functional.relu, torch.float32
+            self.register_buffer("passing", torch.ones(2), persistent=False)
+            self.register_buffer("kept", torch.arange(3))
+            self.register_parameter("absent", None)
+            self.tied = self.body
+
+        def __setstate__(self, state: Any) -> None:
+            made.append("a model")
+            super().__setstate__(state)
+
+    monkeypatch.setitem(globals(), "Net", Net)
+    Net.__qualname__ = "Net"
+    net = Net()
+    saved = {
+        "alone": net,
+        "in a dictionary": {"epoch": 3, "model": net},
+        "beside its weights": {"model": net, "state_dict": net.state_dict(), "optimizer": {"lr": 0.1}},
+        "in parallel": torch.nn.DataParallel(net),
+    }[wrapped]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.save(saved, tmp_path / "w.pth", _use_new_zipfile_serialization=not legacy)
+    if not torch_reads:
+        find_spec = importlib.util.find_spec
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else find_spec(name))
+    assert_same(read_weights(tmp_path / "w.pth").arrays, {n: t.numpy() for n, t in net.state_dict().items()})
+    assert not made
+
+
+def test_a_whole_object_that_is_no_model_is_refused_and_the_cure_named(tmp_path: Path, torch: Any) -> None:
+    torch.save({"model": Path("weights")}, tmp_path / "w.pth")
+    with pytest.raises(UnsafeCheckpointError, match=r"pathlib.*torch\.save\(net\.state_dict\(\)"):
+        read_weights(tmp_path / "w.pth")
+
+
+def test_a_model_inside_of_itself_is_refused(tmp_path: Path, torch: Any) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    net._modules["again"] = net
+    torch.save(net, tmp_path / "w.pth")
+    with pytest.raises(UnsafeCheckpointError):
         read_weights(tmp_path / "w.pth")
 
 

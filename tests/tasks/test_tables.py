@@ -41,6 +41,7 @@ def make_table(**changes: Any) -> Any:
         "class_names": [str(name) for name in bunch.target_names],
         "name": "iris",
         "description": "",
+        "categories": {},
     }
     return SimpleNamespace(**{**table, **changes})
 

@@ -7,7 +7,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend
-from twinlens.methods.perturbation.shapley_sampling import Mean
+from twinlens.methods.perturbation.shapley_orders import Mean
 
 from ...nets import linear_net, pictures, small_net
 from .shapley_oracle import PLAYERS, mixing_net, table

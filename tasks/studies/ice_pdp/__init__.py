@@ -1,0 +1,1 @@
+"""Individual and average curves of a model's answer."""

@@ -1,0 +1,1 @@
+"""LIME on tables, with categories."""

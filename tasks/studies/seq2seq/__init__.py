@@ -1,0 +1,1 @@
+"""Shapley values of tokens for generated tokens."""

@@ -1,0 +1,1 @@
+"""LIME and SHAP on iris."""
