@@ -61,7 +61,7 @@ def fit_table_networks(
     seed: int = 0,
     device: str = "cpu",
     dtype: str | None = None,
-    standardise: bool = True,
+    standardise: npt.ArrayLike = True,
 ) -> dict[str, TableNetwork]:
     """Fit one multilayer perceptron to a table and put its weights on every named framework.
 
@@ -85,9 +85,10 @@ def fit_table_networks(
     device : str
     dtype : str, optional
         ``"float64"`` for networks in double precision.
-    standardise : bool
-        False fits the columns as they are. For columns in one unit, such as word frequencies: a word of every text has
-        hardly any spread, and divided by it the network would take the word's absence for an enormous change.
+    standardise : bool or ndarray of bool (D,)
+        False fits columns as they are, all of them or some. For columns in one unit, such as word frequencies, zeros
+        and ones: a word of every text has hardly any spread, and divided by it the network would take the word's
+        absence for an enormous change.
 
     Returns
     -------
@@ -104,8 +105,7 @@ def fit_table_networks(
     _check(rows, wanted, class_names)
     mean, scale = rows.mean(axis=0), rows.std(axis=0)
     scale = np.where(np.ptp(rows, axis=0) > 0, scale, 1.0)
-    if not standardise:
-        mean, scale = np.zeros_like(mean), np.ones_like(scale)
+    mean, scale = np.where(standardise, mean, 0.0), np.where(standardise, scale, 1.0)
     layers = _fitted((rows - mean) / scale, wanted, class_names, hidden, seed)
     weight, bias = layers[0]
     layers[0] = (weight / scale, bias - weight @ (mean / scale))

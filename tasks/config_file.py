@@ -15,6 +15,21 @@ from .config import OFF_BY_DEFAULT, PART_KEYS, RunConfig
 from .config_errors import described
 
 
+class _Twice(Exception):  # noqa: N818
+    """Names a key that stands twice in one mapping."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without the silent loss of a key that is written twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        twice = next((key for position, key in enumerate(keys) if key in keys[:position]), None)
+        if twice is not None:
+            raise _Twice(f"'{twice}' twice (line {node.start_mark.line + 1} and below)")
+        return super().construct_mapping(node, deep)
+
+
 def load_config(path: str | Path, settings: Sequence[str] = (), **overrides: Any) -> RunConfig:
     """Read a configuration file and check it.
 
@@ -36,13 +51,15 @@ def load_config(path: str | Path, settings: Sequence[str] = (), **overrides: Any
     """
     path = Path(path)
     try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError as error:
         raise ConfigError(f"There is no configuration file '{path}'.", "Check the path.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"'{path}' cannot be read as text.", "Name a YAML file.") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"'{path}' is not valid YAML ({_where(error)}).", "Check indentation and colons.") from error
+    except _Twice as error:
+        raise ConfigError(f"'{path}' has the key {error}.", "Keep one of them.") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"'{path}' holds no keys.", "See the files in configs/ for examples.")
     return parse_config(raw, str(path), settings, **overrides)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from ..datasets.packages import require
+from ..datasets.packages import require_shap
 from ..errors import MethodError
 
+_PURPOSE = "split the answers of trees"
 TOLERANCE = 1e-4
 """Largest accepted deviation of a sum, as a share of the furthest that a prediction lies from the base value."""
 
@@ -110,7 +110,8 @@ def tree_interactions(
         Symmetric; off the diagonal half of a pair's interaction, on it the main effect. And the largest deviation of
         a row's sum from its Shapley value.
     """
-    interactions = of_class(_shap().TreeExplainer(model).shap_interaction_values(_as_trees_read(data)), target, 3)
+    explainer = require_shap(_PURPOSE).TreeExplainer(model)
+    interactions = of_class(explainer.shap_interaction_values(_as_trees_read(data)), target, 3)
     missed = interactions.sum(axis=2) - found.values
     return interactions, deviation("interaction values", missed, found.reach, tolerance, found.base)
 
@@ -165,7 +166,7 @@ def of_class(found: Any, target: int | None, before: int) -> np.ndarray:
 
 
 def _explainer(model: Any, background: np.ndarray | None) -> Any:
-    shap = _shap()
+    shap = require_shap(_PURPOSE)
     if background is None:
         return shap.TreeExplainer(model)
     rows = _as_trees_read(background)
@@ -206,10 +207,3 @@ def _added_up(explainer: Any, rows: np.ndarray) -> np.ndarray:
             "The SHAP values of the trees do not add up, says shap itself.",
             "Check that the installed shap supports this version of the library that grew the trees.",
         ) from error
-
-
-def _shap() -> Any:
-    with warnings.catch_warnings():
-        # shap sets its colour maps in a way that Matplotlib is going to retire.
-        warnings.filterwarnings("ignore", r"The set_(bad|over|under) function", PendingDeprecationWarning)
-        return require("shap", "shap", "split the answers of trees")

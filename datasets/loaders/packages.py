@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,14 @@ def require(module: str, install: str, purpose: str) -> Any:
             f"Package '{module}' is needed to {purpose}, and cannot be imported ({error}).",
             f"Install it with: pip install {install}",
         ) from None
+
+
+def require_shap(purpose: str) -> Any:
+    """Import shap, as `require` does, without the warning that it gives on the way."""
+    with warnings.catch_warnings():
+        # It sets its colour maps in a way that Matplotlib is going to retire.
+        warnings.filterwarnings("ignore", r"The set_(bad|over|under) function", PendingDeprecationWarning)
+        return require("shap", "shap", purpose)
 
 
 def package_folder(module: str, install: str, purpose: str) -> Path:

@@ -65,10 +65,15 @@ class Encoding:
             codes += kept
         return cls(names, np.array(columns), np.array(codes), len(table.feature_names), references)
 
+    @property
+    def numeric(self) -> Array:
+        """Which encoded columns are numbers, and not zeros and ones (E,)."""
+        return np.isnan(self.codes)
+
     def rows(self, data: Any) -> Array:
         """Encode rows (N, D) as (N, E)."""
         picked = np.asarray(data, dtype=np.float64)[:, self.columns]
-        return np.where(np.isnan(self.codes), picked, picked == self.codes)
+        return np.where(self.numeric, picked, picked == self.codes)
 
     def summed(self, values: Array) -> Array:
         """Sum what belongs to each column of the table: (E,) to (D,)."""

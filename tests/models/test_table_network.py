@@ -64,6 +64,18 @@ def test_a_constant_column_and_a_class_without_rows_do_no_harm(backend: Backend)
     assert probabilities[:, 2].max() < 1e-6
 
 
+def test_columns_may_be_fitted_as_they_are(backend: Backend) -> None:
+    rows, target, names = iris()
+    some = np.array([True, False, False, True])
+    network = fit_table_networks(
+        rows, target, [backend.name], class_names=names, dtype="float64", standardise=some, **SMALL
+    )[backend.name]
+    standard = np.where(some, (rows - rows.mean(0)) / rows.std(0), rows)
+    theirs = MLPClassifier(hidden_layer_sizes=(8,), alpha=1e-3, learning_rate_init=1e-2, max_iter=500, random_state=3)
+    theirs.fit(standard, target)
+    np.testing.assert_allclose(network.predict_proba(rows), theirs.predict_proba(standard), rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -209,3 +209,25 @@ def test_a_picture_takes_the_place_of_named_files(tmp_path: Path) -> None:
     picture.touch()
     config = parse_config({"saliency": {}, "data": {"source": "files", "files": ["other.jpg"]}})
     assert with_data(config, picture).parts[0].data.files == [picture]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("seed: 1\nseed: 2\ntables: {}\n", "seed"),
+        ('shapley_game: {band: {worth: {"A B": 1, "A B": 2}}}\n', "A B"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, text: str, key: str) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"key '{key}' twice"):
+        load_config(path)
+
+
+def test_a_mapping_that_is_merged_may_be_put_over(tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text("glass_box: &one {held_out: 0.3}\nice_pdp: {<<: *one, held_out: 0.4}\n", encoding="utf-8")
+    config = load_config(path)
+    assert config.ice_pdp is not None
+    assert config.ice_pdp.held_out == 0.4

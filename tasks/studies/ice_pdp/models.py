@@ -138,6 +138,7 @@ def train_networks(
         class_names=table.class_names,
         seed=seed,
         device=device,
+        standardise=encoding.numeric,
         **options,
     )
     return [

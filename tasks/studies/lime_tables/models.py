@@ -87,6 +87,7 @@ def fit_models(
             hidden=hidden,
             seed=seed,
             device=device,
+            standardise=encoding.numeric,
         )
         for backend, network in networks.items():
             answers.append((f"network, {backend}", _on_codes(encoding, network.predict_proba), backend))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....datasets.packages import require
+from ....datasets.packages import require_shap
 from ....methods.perturbation.exact_shapley import shapley_values
 from ....methods.perturbation.function_games import (
     GameValues,
@@ -89,10 +89,8 @@ def _sampled(game: Worth, players: int, budget: int, seed: int) -> GameValues:
 
 
 def _shap(game: Worth, players: int, budget: int, seed: int) -> GameValues:
+    shap = require_shap("have a second opinion on KernelSHAP")
     with global_numpy_seed(seed), warnings.catch_warnings():
-        # shap sets its colour maps in a way that Matplotlib is going to retire.
-        warnings.filterwarnings("ignore", r"The set_(bad|over|under) function", PendingDeprecationWarning)
-        shap = require("shap", "shap", "have a second opinion on KernelSHAP")
         explainer = shap.KernelExplainer(lambda rows: game(rows > 0.5), np.zeros((1, players)))
         # With few coalitions its regression has no single solution; the error that is measured tells as much.
         warnings.filterwarnings("ignore", "Linear regression equation is singular", UserWarning)
