@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -175,9 +176,9 @@ def test_an_empty_text_is_refused(tmp_path: Path) -> None:
         run(texts(tmp_path, texts=["a", " "]), tmp_path / "run")
 
 
-@pytest.mark.skipif(has_transformers, reason="transformers is installed")
-def test_texts_need_transformers(tmp_path: Path) -> None:
+def test_texts_need_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need("torch")
+    monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingPackageError, match="transformers"):
         run(texts(tmp_path), tmp_path / "run")
     assert not list(tmp_path.iterdir())
