@@ -42,7 +42,7 @@ _HOMES = {
     "load_model": "models",
 }
 # `tl.methods` is a package that can be called: `tl.methods()` is the table of methods.
-_PACKAGES = ("backends", "comparison", "datasets", "figures", "methods", "models", "tasks")
+_PACKAGES = ("backends", "comparison", "datasets", "figures", "grading", "methods", "models", "tasks")
 
 __all__ = [
     "Explanation",

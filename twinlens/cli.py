@@ -8,10 +8,15 @@ from typing import Annotated
 
 import typer
 
+from .commands.check import check
+from .commands.check_assignment import check_assignment
 from .commands.compare import compare
 from .commands.convert import convert
 from .commands.diff import diff
 from .commands.explain import explain
+from .commands.grade import grade
+from .commands.gradescope import gradescope
+from .commands.start import start
 from .console import one_line_errors, print_json, print_table, say
 
 app = typer.Typer(
@@ -74,6 +79,11 @@ app.command()(explain)
 app.command()(compare)
 app.command()(convert)
 app.command()(diff)
+app.command()(start)
+app.command()(check)
+app.command()(grade)
+app.command("check-assignment")(check_assignment)
+app.command()(gradescope)
 
 
 @app.command()

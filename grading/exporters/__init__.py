@@ -1,0 +1,1 @@
+"""Results in the formats of others: Gradescope, JUnit, a gradebook, and pages to read."""

@@ -1,0 +1,1 @@
+"""What is copied into a student's process; nothing here is imported by the grader."""

@@ -1,0 +1,66 @@
+import torch
+
+FRAMEWORK = "torch"
+
+
+def capture_features(net, pictures, layer, store):
+    net.eval()
+
+    def hook(layer, inputs, output):
+        store.append(output.detach())
+
+    handle = getattr(net, layer).register_forward_hook(hook)
+    with torch.no_grad():
+        net(pictures)
+    handle.remove()
+
+
+def edit_features(net, pictures, layer, channel):
+    net.eval()
+
+    def hook(layer, inputs, output):
+        output = output.clone()
+        output[:, channel] = 0
+        return output
+
+    handle = getattr(net, layer).register_forward_hook(hook)
+    with torch.no_grad():
+        scores = net(pictures)
+    handle.remove()
+    return scores
+
+
+def remove_hook(net, pictures, layer, channels):
+    net.eval()
+    found = []
+    for channel in channels:
+
+        def hook(layer, inputs, output, channel=channel):
+            output = output.clone()
+            output[:, channel] = 0
+            return output
+
+        handle = getattr(net, layer).register_forward_hook(hook)
+        with torch.no_grad():
+            scores = net(pictures)
+        found.append(scores)
+        handle.remove()
+    return found
+
+
+def filter_visualisation(net, pictures, layer, channel, steps, learning_rate):
+    net.eval()
+    seen = {}
+
+    def hook(layer, inputs, output):
+        seen["maps"] = output
+
+    handle = getattr(net, layer).register_forward_hook(hook)
+    for _ in range(steps):
+        pictures = pictures.detach().requires_grad_(True)
+        net(pictures)
+        total = seen["maps"][:, channel].sum()
+        gradient = torch.autograd.grad(total, pictures)[0]
+        pictures = pictures + learning_rate * gradient
+    handle.remove()
+    return pictures.detach()
