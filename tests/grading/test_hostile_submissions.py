@@ -12,7 +12,6 @@ import resource
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +80,6 @@ def state_of_this_process() -> dict[str, Any]:
         "folder": os.getcwd(),
         "path": list(sys.path),
         "functions": (np.allclose, np.load, np.asarray, isinstance, np.testing.assert_allclose),
-        "threads": threading.active_count(),
         "open files": len(os.listdir("/proc/self/fd")),
     }
 
@@ -359,7 +357,7 @@ class TestFrameworks:
         maps = framework.trusted.expected(TASK, case, weights).reference["maps"]
         text = (
             f"import numpy\nFRAMEWORK = {framework.name!r}\n"
-            f"def smooth_grad(*given):\n    return numpy.array({np.round(maps, 6).tolist()!r}, numpy.float32)\n"
+            f"def smooth_grad(*given):\n    return numpy.array({maps.tolist()!r}, numpy.float32)\n"
         )
         submission = framework.submission(text)
         replayed = grade_one(submission, framework.loaded, 0, isolation, framework.trusted, public=True)
