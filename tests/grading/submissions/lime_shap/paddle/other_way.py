@@ -32,7 +32,7 @@ def lime_weights(net, picture, segments, masks, label, fill, kernel_width, penal
 def shap_values(net, rows, background, labels):
     net.eval()
     count, columns = rows.shape
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(0)
     values = np.zeros((count, columns))
     for i, label in enumerate(labels):
         orders = rng.permuted(np.tile(np.arange(columns), (ORDERS, 1)), axis=1)
