@@ -211,7 +211,9 @@ def _tried(candidate: Isolation) -> Isolation:
         raise SandboxError("the system calls of this machine are not known")
     if candidate.no_forks and not candidate.filters:
         raise SandboxError("processes of the account 0 cannot be limited")
-    task = {"hidden": own_paths(), "grader": os.getpid()}
+    # Files, not their folders: where the environment lies inside the source tree, the way to it is an empty folder.
+    hidden = [entry.path for place in own_paths() for entry in os.scandir(place) if entry.is_file()]
+    task = {"hidden": hidden, "grader": os.getpid()}
     files = {"trial.py": _TRIAL.encode(), "task.json": json.dumps(task).encode()}
     limits = Limits(cpu_seconds=20, wall_seconds=30, memory_mb=512, processes=16)
     with confine(files, script="trial.py", limits=limits, isolation=candidate) as ending:
