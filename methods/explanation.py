@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from ..files import write_whole
+from ..files import write_arrays
 
 Array = npt.NDArray[Any]
 
@@ -119,9 +118,7 @@ class Explanation:
                 arrays["error.scale"] = self.error.scale
         arrays |= {f"extras.{name}": array for name, array in self.extras.items()}
         arrays["facts"] = np.array(json.dumps(facts))
-        content = io.BytesIO()
-        np.savez_compressed(content, **arrays)
-        return write_whole(path, content.getvalue())
+        return write_arrays(path, arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Explanation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import shutil
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError
-from ..files import write_whole
+from ..files import write_arrays, write_whole
 from ..methods import Explanation
 
 if TYPE_CHECKING:
@@ -43,9 +42,7 @@ class Output:
 
     def arrays(self, arrays: Mapping[str, Any], name: str) -> Path:
         """Save arrays, numbers and texts as ``explanations/NAME.npz``."""
-        content = io.BytesIO()
-        np.savez_compressed(content, **arrays)
-        return write_whole(self.folder / "explanations" / f"{name}.npz", content.getvalue())
+        return write_arrays(self.folder / "explanations" / f"{name}.npz", arrays)
 
     def results(self, results: Mapping[str, Any]) -> Path:
         """Save the numbers as ``results.json``."""

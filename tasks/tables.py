@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from .tables_lime import LimeRow, explain_row_with_lime
 from .tables_report import (
@@ -90,7 +87,7 @@ def tables_section(
         Whatever the two methods raise, and ConfigError for an unknown feature.
     """
     from ..figures.canvas import save
-    from ..files import write_whole
+    from ..files import write_arrays, write_whole
 
     if table is None:
         from ..datasets import iris
@@ -112,9 +109,7 @@ def tables_section(
     for stem, (_, page) in pages.items():
         write_whole(figures / f"{prefix}_{stem}.html", page.encode())
     for stem, arrays in (("lime", lime_arrays(lime)), ("tree_shap", shap_arrays(trees))):
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
-        write_whole(explanations / f"{prefix}_{stem}.npz", buffer.getvalue())
+        write_arrays(explanations / f"{prefix}_{stem}.npz", arrays)
     return {
         "numbers": {"lime": lime_numbers(lime), "tree_shap": shap_numbers(trees)},
         "figures": [

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from ...errors import InputError, MethodError, ModelError, NonFiniteError
-from ...files import write_whole
+from ...files import write_arrays
 from ..checks import positive_count, random_seed
 from ..players import Bools
 from .function_games import GameValues, Worth, exact_game, kernel_game, sampled_game
@@ -78,10 +77,7 @@ class TokenAttributions:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write everything to an ``.npz`` file of plain arrays."""
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
-        np.savez_compressed(buffer, **arrays)
-        return write_whole(path, buffer.getvalue())
+        return write_arrays(path, {name: value for name, value in vars(self).items() if value is not None})
 
 
 def token_attributions(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -63,9 +62,7 @@ def explain_document(
     if truth is not None:
         arrays["truth"] = truth
     arrays |= {name: getattr(lime, name) for name in ("weights", "weights_std", "chosen", "scores", "probabilities")}
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
-    write_whole(context.output.folder / "explanations" / f"lime_text_{document.stem}.npz", content.getvalue())
+    context.output.arrays(arrays, f"lime_text_{document.stem}")
     return rows, {
         "name": document.name,
         "label": None if document.label is None else corpus.class_names[document.label],

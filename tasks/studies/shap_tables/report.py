@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -175,17 +174,14 @@ class _Drawing:
         ]  # fmt: skip
 
     def _save(self) -> None:
-        buffer = io.BytesIO()
         values = {f"{absent}_{name}": getattr(found, name) for absent, found in self.one.values.items()
                   for name in ("values", "base", "predictions")}  # fmt: skip
-        np.savez_compressed(
-            buffer,
-            rows=self.question.rows,
-            data=self.data,
-            background=self.question.background,
-            interactions=self.one.interactions,
-            feature_names=np.array(self.names),
-            unit=np.array(self.one.unit),
-            **values,
-        )
-        write_whole(self.context.output.folder / "explanations" / f"{self.stem}_tree_shap.npz", buffer.getvalue())
+        arrays = {
+            "rows": self.question.rows,
+            "data": self.data,
+            "background": self.question.background,
+            "interactions": self.one.interactions,
+            "feature_names": np.array(self.names),
+            "unit": np.array(self.one.unit),
+        }
+        self.context.output.arrays(arrays | values, f"{self.stem}_tree_shap")
