@@ -17,7 +17,7 @@ from .kinds import kind_of
 from .paddle_gradients import right_gradients
 from .paddle_import import import_paddle
 from .paddle_names import RUNNING, torch_name
-from .protocol import Array, Axis, Backend, Handle, Net, OperationRule, Optimizer, Tensor, check_seeds
+from .protocol import Array, Axis, Backend, Handle, Net, Optimizer, Rules, Tensor, check_seeds
 from .states import check_shared, check_state
 
 paddle = import_paddle()
@@ -316,6 +316,7 @@ class PaddleBackend(Backend):
         value: Tensor,
         inputs: Sequence[Tensor],
         vjp: Callable[[Tensor], Sequence[Tensor | None]],
+        own: bool = False,
     ) -> Tensor:
         shapes = [self.shape(t) for t in inputs]
 
@@ -329,7 +330,7 @@ class PaddleBackend(Backend):
 
         return _WithVJP.apply(value.detach(), checked, *inputs)
 
-    def intercept(self, rules: Mapping[str, OperationRule]) -> AbstractContextManager[None]:
+    def intercept(self, rules: Rules) -> AbstractContextManager[None]:
         from .paddle_interception import intercept
 
         return intercept(rules)

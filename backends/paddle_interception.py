@@ -25,7 +25,7 @@ import paddle
 from paddle.nn import functional
 
 from ..errors import MethodError, suggest
-from .protocol import OperationRule, Tensor
+from .protocol import OperationRule, Rules, SameOutput, Tensor
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "relu": ("relu",),
@@ -212,7 +212,7 @@ def _restore() -> None:
 
 
 @contextmanager
-def intercept(rules: Mapping[str, OperationRule]) -> Iterator[None]:
+def intercept(rules: Rules) -> Iterator[None]:
     """Run Paddle networks with other rules for the operations named.
 
     Parameters
@@ -242,7 +242,8 @@ def intercept(rules: Mapping[str, OperationRule]) -> Iterator[None]:
             _install()
         _users += 1
     try:
-        with _seen_by((*_visible.get(), dict(rules))):
+        plain = {name: rule.rule if isinstance(rule, SameOutput) else rule for name, rule in rules.items()}
+        with _seen_by((*_visible.get(), plain)):
             yield
     finally:
         with _lock:

@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy.typing as npt
@@ -56,6 +57,23 @@ class OperationRule(Protocol):
 
     def __call__(self, call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """Return the operation's output; ``call(*inputs)`` computes the original one, with its own gradient."""
+
+
+@dataclass(frozen=True)
+class SameOutput:
+    """A rule that returns the very output of ``call(*inputs)``, with its gradient changed by `Backend.on_grad` at most.
+
+    Where a network computes in place, ``call`` may then do so too, which spares copies.
+
+    Attributes
+    ----------
+    rule : OperationRule
+    """
+
+    rule: OperationRule
+
+
+Rules: TypeAlias = Mapping[str, OperationRule | SameOutput]
 
 
 class Backend(ABC):
@@ -277,14 +295,16 @@ class Backend(ABC):
         value: Tensor,
         inputs: Sequence[Tensor],
         vjp: Callable[[Tensor], Sequence[Tensor | None]],
+        own: bool = False,
     ) -> Tensor:
         """`value`, with ``vjp(gradient of value)`` as the gradients of `inputs`.
 
-        The rule is a closed form: taking gradients inside it is not allowed (it crashes Paddle).
+        The rule is a closed form: taking gradients inside it is not allowed (it crashes Paddle). With `own`, nobody
+        else reads or keeps `value`, and it need not be copied; otherwise the network may write over the copy.
         """
 
     @abstractmethod
-    def intercept(self, rules: Mapping[str, OperationRule]) -> AbstractContextManager[None]:
+    def intercept(self, rules: Rules) -> AbstractContextManager[None]:
         """Run networks with other rules for the operations named, wherever they are called in the context.
 
         Keys: ``"relu"``, ``"relu6"``, ``"leaky_relu"``, ``"elu"``, ``"gelu"``, ``"silu"``, ``"sigmoid"``,

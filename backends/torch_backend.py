@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch.nn import functional
 
 from ..errors import DeviceError, MissingPackageError, NoGradientError
 from .kinds import kind_of
-from .protocol import Array, Axis, Backend, Handle, Net, OperationRule, Optimizer, Tensor, check_seeds
+from .protocol import Array, Axis, Backend, Handle, Net, Optimizer, Rules, Tensor, check_seeds
 from .states import check_shared, check_state
 
 _KEPT_OPERATORS: list[Any] = []
@@ -44,9 +45,8 @@ class TorchBackend(Backend):
         return ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
 
     def device(self, net: Net) -> str:
-        for t in (*net.parameters(), *net.buffers()):
-            return self.tensor_device(t)
-        return "cpu"
+        first = next(chain(net.parameters(), net.buffers()), None)
+        return "cpu" if first is None else self.tensor_device(first)
 
     def tensor_device(self, t: Tensor) -> str:
         return "cpu" if t.device.type == "cpu" else f"{t.device.type}:{t.device.index or 0}"
@@ -137,8 +137,9 @@ class TorchBackend(Backend):
 
     @contextmanager
     def frozen(self, net: Net) -> Iterator[None]:
-        modes = [(module, module.training) for module in net.modules()]
-        flags = [(parameter, parameter.requires_grad) for parameter in net.parameters()]
+        modules = list(net.modules())
+        modes = [(module, module.training) for module in modules]
+        flags = [(parameter, parameter.requires_grad) for parameter in _parameters(modules)]
         try:
             if any(mode for _, mode in modes):
                 net.eval()
@@ -182,7 +183,8 @@ class TorchBackend(Backend):
         return {name for name, _ in net.named_parameters(remove_duplicate=False)}
 
     def weights_version(self, net: Net) -> tuple[tuple[int, ...], ...] | None:
-        tensors = [*net.parameters(), *net.buffers()]
+        modules = list(net.modules())
+        tensors = [*_parameters(modules), *_buffers(modules)]
         # Tensors made in inference mode are not counted.
         if any(t.is_inference() for t in tensors):
             return None
@@ -251,10 +253,11 @@ class TorchBackend(Backend):
         value: Tensor,
         inputs: Sequence[Tensor],
         vjp: Callable[[Tensor], Sequence[Tensor | None]],
+        own: bool = False,
     ) -> Tensor:
-        return _WithVJP.apply(value.detach(), vjp, *inputs)
+        return _WithVJP.apply(value.detach() if own else value.detach().clone(), vjp, *inputs)
 
-    def intercept(self, rules: Mapping[str, OperationRule]) -> AbstractContextManager[None]:
+    def intercept(self, rules: Rules) -> AbstractContextManager[None]:
         from .torch_interception import intercept
 
         return intercept(rules)
@@ -266,7 +269,8 @@ class _WithVJP(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor, vjp: Callable[[Tensor], Sequence[Tensor | None]], *inputs: Tensor) -> Tensor:
         ctx.vjp = vjp
-        return value.clone()
+        # An input that comes out again would be a view, which in-place operations refuse.
+        return value.detach()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -277,6 +281,15 @@ def _all_axes(t: Tensor, axis: Axis) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(t.ndim))
     return (axis,) if isinstance(axis, int) else tuple(axis)
+
+
+# PyTorch's own walks over a network build every tensor's name: milliseconds of a single gradient.
+def _parameters(modules: Sequence[Net]) -> list[Tensor]:
+    return [t for module in modules for t in module._parameters.values() if t is not None]
+
+
+def _buffers(modules: Sequence[Net]) -> list[Tensor]:
+    return [t for module in modules for t in module._buffers.values() if t is not None]
 
 
 def _restore(modes: list[tuple[Net, bool]], flags: list[tuple[Tensor, bool]]) -> None:

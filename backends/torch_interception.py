@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from ..errors import MethodError, suggest
-from .protocol import OperationRule, Tensor
+from .protocol import OperationRule, Rules, SameOutput, Tensor
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "relu": ("relu",),
@@ -118,7 +118,7 @@ def _open(composite: types.FunctionType) -> Callable[..., Any]:
 
 
 class _Interception(TorchFunctionMode):
-    def __init__(self, rules: Mapping[str, OperationRule]) -> None:
+    def __init__(self, rules: Rules) -> None:
         super().__init__()
         self.rules = dict(rules)
 
@@ -137,7 +137,9 @@ class _Interception(TorchFunctionMode):
         return _apply(self.rules[operation.key], operation, func, args, kwargs)
 
 
-def _apply(rule: OperationRule, operation: _Operation, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _apply(
+    rule: OperationRule | SameOutput, operation: _Operation, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     original = functools.partial(func, *args, **kwargs)
     if (signature := _signature(func)) is not None:
         args, kwargs = (), dict(signature.bind(*args, **kwargs).arguments)
@@ -153,6 +155,8 @@ def _apply(rule: OperationRule, operation: _Operation, func: Any, args: tuple[An
     if in_place:
         if inputs[0].requires_grad and inputs[0].is_leaf and torch.is_grad_enabled():
             return original()
+        if isinstance(rule, SameOutput) and not inputs[0]._is_view():
+            return rule.rule(lambda *_: original(), *inputs)
         destination, inputs[0] = inputs[0], inputs[0].clone()
 
     def compute(*tensors: Tensor) -> Any:
@@ -162,7 +166,7 @@ def _apply(rule: OperationRule, operation: _Operation, func: Any, args: tuple[An
     def call(*tensors: Tensor) -> Tensor:
         return compute(*tensors)[0] if with_indices else compute(*tensors)
 
-    result = rule(call, *inputs)
+    result = (rule.rule if isinstance(rule, SameOutput) else rule)(call, *inputs)
     if destination is not None:
         # A view shares its gradients with the tensor behind it, which only torch's own operations see to.
         return destination.copy_(result) if destination._is_view() else _Overwritten.apply(destination, result)
@@ -198,7 +202,7 @@ def _bounds(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, Any]
 
 
 @contextmanager
-def intercept(rules: Mapping[str, OperationRule]) -> Iterator[None]:
+def intercept(rules: Rules) -> Iterator[None]:
     """Run torch networks with other rules for the operations named.
 
     Parameters
@@ -217,7 +221,7 @@ def intercept(rules: Mapping[str, OperationRule]) -> Iterator[None]:
     -----
     Rules apply to this thread only, once for each outermost call, and not inside a rule or a backward pass. Contexts
     nest: what an inner rule calls is seen by the outer one. An in-place call hands the rule a copy and writes the
-    rule's output back.
+    rule's output back, unless the rule is a `SameOutput`.
     """
     for name in rules:
         if name not in OPERATIONS:

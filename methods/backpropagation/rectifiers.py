@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -12,8 +12,8 @@ import numpy as np
 from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target, class_targets
-from ...backends.protocol import Backend, OperationRule, Tensor
-from ...errors import MethodError
+from ...backends.protocol import Backend, OperationRule, SameOutput, Tensor
+from ...errors import MethodError, NoGradientError
 from ..checks import finite_gradient, finite_scores
 from ..explanation import Array
 from ..registry import Attribution
@@ -67,16 +67,17 @@ def rectifier_rules(model: Model, way: Way, rectifiers: Rectifiers = "relu") -> 
                 "be given other gradients.",
                 "Wrap the network that this program was made from.",
             )
-    rule = (_guided if way == "guided_backprop" else _deconvolved)(backend)
+    guided = way == "guided_backprop"
+    rule = _guided(backend) if guided else _deconvolved(backend)
     ruled = _RELUS if rectifiers == "relu" else (*_RELUS, *_SMOOTH)
     met: Counter[str] = Counter()
 
-    def counted(name: str) -> OperationRule:
+    def counted(name: str) -> OperationRule | SameOutput:
         def apply(call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
             met[name] += 1
             return rule(call, *inputs) if name in ruled else call(*inputs)
 
-        return apply
+        return SameOutput(apply) if guided else apply
 
     with backend.intercept({name: counted(name) for name in (*_RELUS, *_SMOOTH)}):
         yield met
@@ -98,7 +99,9 @@ def _guided(backend: Backend) -> OperationRule:
 
     def rule(call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         y = call(*inputs)
-        return backend.with_vjp(y, [y], lambda g: [backend.clip(g, low=0.0)])
+        with suppress(NoGradientError):
+            backend.on_grad(y, lambda g: backend.clip(g, low=0.0))
+        return y
 
     return rule
 
@@ -107,7 +110,7 @@ def _deconvolved(backend: Backend) -> OperationRule:
     """Positive gradients pass, whatever the rectifier did on the way forward: ``g -> max(g, 0)``."""
 
     def rule(call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        return backend.with_vjp(call(*inputs), inputs, lambda g: [backend.clip(g, low=0.0)])
+        return backend.with_vjp(call(*inputs), inputs, lambda g: [backend.clip(g, low=0.0)], own=True)
 
     return rule
 

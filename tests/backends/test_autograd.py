@@ -214,6 +214,24 @@ def test_the_identity_may_carry_a_rule(backend: Backend) -> None:
     np.testing.assert_array_equal(backend.numpy(gradient), np.maximum(seeds, 0))
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_what_carries_a_rule_may_be_written_over(own: bool, backend: Backend) -> None:
+    leaf = backend.leaf(backend.asarray(X))
+    out = backend.with_vjp(leaf * 2, [leaf], lambda g: [g * 10], own=own)
+    out += 1.0
+    np.testing.assert_array_equal(backend.numpy(out), 2 * X + 1)
+    (gradient,) = backend.grad(backend.sum(out * 3), [leaf])
+    np.testing.assert_array_equal(backend.numpy(gradient), np.full_like(X, 30))
+
+
+def test_writing_over_what_carries_a_rule_changes_nothing_that_others_hold(backend: Backend) -> None:
+    leaf = backend.leaf(backend.asarray(X))
+    value = leaf * 2
+    out = backend.with_vjp(value, [leaf], lambda g: [g])
+    out += 1.0
+    np.testing.assert_array_equal(backend.numpy(value), 2 * X)
+
+
 def test_a_rule_works_on_a_scalar(backend: Backend) -> None:
     leaf = backend.leaf(backend.asarray(X))
     total = backend.sum(leaf)

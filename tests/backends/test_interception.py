@@ -15,7 +15,10 @@ import numpy as np
 import pytest
 
 from twinlens.backends import Backend
+from twinlens.backends.protocol import SameOutput
 from twinlens.errors import MethodError
+
+from ..frameworks import need
 
 Call = Callable[[Any], Any]
 
@@ -192,6 +195,41 @@ def test_a_rule_gives_the_value_and_the_gradient_of_every_spelling(backend: Back
         np.testing.assert_allclose(seen_gradient, 2 * gradient, rtol=1e-12, err_msg=name)
 
 
+def tripling_gradients(backend: Backend) -> SameOutput:
+    def rule(call: Any, *inputs: Any) -> Any:
+        y = call(*inputs)
+        backend.on_grad(y, lambda g: 3.0 * g)
+        return y
+
+    return SameOutput(rule)
+
+
+def test_a_rule_that_keeps_the_output_changes_the_gradient_of_every_spelling(backend: Backend) -> None:
+    x = tensor(backend, 2, 4, 6, 6)
+    for name, (key, function) in spellings(backend).items():
+        value, gradient = value_and_gradient(backend, function, x)
+        with backend.intercept({key: tripling_gradients(backend)}):
+            seen_value, seen_gradient = value_and_gradient(backend, function, x)
+        np.testing.assert_array_equal(seen_value, value, err_msg=name)
+        np.testing.assert_allclose(seen_gradient, 3 * gradient, rtol=1e-12, err_msg=name)
+
+
+def test_a_rule_that_keeps_the_output_holds_for_a_part_that_is_computed_in_place() -> None:
+    torch = need("torch")
+
+    def half_rectified(x: Any) -> Any:
+        x[:, :2].relu_()
+        return x
+
+    x = tensor(torch, 2, 4, 6, 6)
+    value, gradient = value_and_gradient(torch, half_rectified, x)
+    with torch.intercept({"relu": tripling_gradients(torch)}):
+        seen_value, seen_gradient = value_and_gradient(torch, half_rectified, x)
+    np.testing.assert_array_equal(seen_value, value)
+    np.testing.assert_allclose(seen_gradient[:, :2], 3 * gradient[:, :2], rtol=1e-12)
+    np.testing.assert_array_equal(seen_gradient[:, 2:], gradient[:, 2:])
+
+
 def test_what_is_not_the_operation_is_not_seen(backend: Backend) -> None:
     framework, _, f = native(backend)
     counts: Counter[str] = Counter()
@@ -241,6 +279,15 @@ def guided(backend: Backend) -> Any:
     return rule
 
 
+def guided_by_output(backend: Backend) -> SameOutput:
+    def rule(call: Any, x: Any) -> Any:
+        y = call(x)
+        backend.on_grad(y, lambda g: backend.clip(g, 0.0))
+        return y
+
+    return SameOutput(rule)
+
+
 def four_spellings(backend: Backend, w1: np.ndarray, w2: np.ndarray, w3: np.ndarray) -> dict[str, Call]:
     """h = relu(x w1); y = relu(h w2 + h) w3."""
     _, nn, f = native(backend)
@@ -270,8 +317,9 @@ def four_spellings(backend: Backend, w1: np.ndarray, w2: np.ndarray, w3: np.ndar
     return {"layers": layers, "functions": functions, "in place": in_place, "reused": reuse}
 
 
+@pytest.mark.parametrize("rule", [guided, guided_by_output])
 def test_the_four_spellings_of_one_network_give_the_gradient_written_by_hand(
-    backend: Backend, rng: np.random.Generator
+    rule: Callable[[Backend], Any], backend: Backend, rng: np.random.Generator
 ) -> None:
     x, w1, w2, w3 = (rng.normal(size=size) for size in ((5, 6), (6, 7), (7, 7), (7, 3)))
     h = np.maximum(x @ w1, 0)
@@ -281,17 +329,18 @@ def test_the_four_spellings_of_one_network_give_the_gradient_written_by_hand(
     expected = at_h @ w1.T
     for name, network in four_spellings(backend, w1, w2, w3).items():
         leaf = backend.leaf(backend.asarray(x, dtype="float64"))
-        with backend.intercept({"relu": guided(backend)}):
+        with backend.intercept({"relu": rule(backend)}):
             y = network(leaf)
             gradient = backend.grad(backend.sum(y), [leaf])[0]
         np.testing.assert_allclose(backend.numpy(y), np.maximum(k, 0) @ w3, rtol=0, atol=1e-12, err_msg=name)
         np.testing.assert_allclose(backend.numpy(gradient), expected, rtol=0, atol=1e-12, err_msg=name)
 
 
-def test_in_place_on_a_leaf_fails_as_it_does_without_a_rule(backend: Backend) -> None:
+@pytest.mark.parametrize("rule", [guided, lambda backend: SameOutput(lambda call, x: call(x))])
+def test_in_place_on_a_leaf_fails_as_it_does_without_a_rule(rule: Callable[[Backend], Any], backend: Backend) -> None:
     _, _, f = native(backend)
     leaf = backend.leaf(tensor(backend, 3))
-    with backend.intercept({"relu": guided(backend)}):
+    with backend.intercept({"relu": rule(backend)}):
         with pytest.raises((RuntimeError, ValueError), match=r"[Ll]eaf"):
             f.relu_(leaf)
         with backend.no_grad():

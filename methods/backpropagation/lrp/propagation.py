@@ -23,6 +23,7 @@ first layer, so that a normalisation or padding inside the network is followed b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -58,6 +59,15 @@ class Books:
         if self._backend.shape(relevance)[0] != self._samples:
             return self.started * 0
         return self._backend.sum(relevance, self._axes(relevance))
+
+    def product(self, activation: Tensor, signal: Tensor) -> Tensor:
+        """``total(activation * signal)`` as products of rows with columns, which make nothing of the whole size."""
+        backend, shape = self._backend, self._backend.shape(activation)
+        if shape[0] != self._samples:
+            return self.started * 0
+        rows = math.prod(shape[:-2]) if len(shape) > 3 else shape[0]
+        products = backend.matmul(backend.reshape(activation, (rows, 1, -1)), backend.reshape(signal, (rows, -1, 1)))
+        return backend.sum(backend.reshape(products, (shape[0], -1)), 1)
 
     def _axes(self, t: Tensor) -> tuple[int, ...]:
         return tuple(range(1, len(self._backend.shape(t))))
@@ -125,7 +135,7 @@ class Propagation:
         """Book the relevance of the scores when its gradient is known."""
 
         def book(c: Tensor) -> None:
-            self.books.started = self.books.total(self.backend.detach(scores) * c)
+            self.books.started = self.books.product(self.backend.detach(scores), c)
 
         self.backend.on_grad(scores, book)
 
@@ -137,25 +147,26 @@ class Propagation:
         first = self.composite.first if self.calls == 0 else None
         self.calls += 1
         if first is None:
-            x = self._booked(x, lambda c: -books.total(values * c))
+            x = self._booked(x, lambda c: -books.product(values, c))
         values = backend.detach(x)
         output = z = call(x, weight) if bias is None else call(x, weight, bias)
         if norm is not None:
             weight, bias = folded(backend, call, x, weight, bias, norm)
             z = output * norm.scale + norm.shift
         y = (first or rule)(Affine(backend, call, x, weight, bias, z, None if first is None else self.box))
-        arriving, shared = backend.detach(z), backend.detach(y)
+        shared = backend.detach(y)
+        kept_back = backend.detach(z) - shared
 
         def vjp(c: Tensor) -> list[Tensor]:
             c = c if norm is None else c * quotient(backend, norm.scale * 0 + 1, norm.scale)
-            books.stabiliser = books.stabiliser + books.total((arriving - shared) * c)
+            books.stabiliser = books.stabiliser + books.product(kept_back, c)
             if first is None:
-                books.biases = books.biases + books.total(shared * c)
+                books.biases = books.biases + books.product(shared, c)
                 return [c]
             return [c, values * 0]
 
         # A first rule may not look at x, which is on the way from the input to the score all the same.
-        output = backend.with_vjp(output, [y] if first is None else [y, x], vjp)
+        output = backend.with_vjp(output, [y] if first is None else [y, x], vjp, own=y is not z)
         if norm is not None:
             self._normed.append(output)
         return output

@@ -113,7 +113,11 @@ class Epsilon:
 
     def __call__(self, layer: Affine) -> Tensor:
         """``y = z [z / (z + ε sign z)]``."""
-        return layer.z * quotient(layer.backend, layer.z, layer.z, self.epsilon)
+        backend, size = layer.backend, layer.backend.abs(layer.backend.detach(layer.z))
+        if self.epsilon < _TINY:
+            return layer.z * quotient(backend, size, size, self.epsilon)
+        # z / (z + ε sign z) without asking for the sign.
+        return layer.z * (size / (size + self.epsilon))
 
 
 @dataclass(frozen=True)
