@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +12,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from ..errors import ConfigError, suggest
+from .answer_files import answer_files, import_answers
 
 SHIPPED = Path(__file__).parent / "assignments"
 STUDENT_FILES = ("driver.py", "network.py", "starter.py", "README.md")
-"""What a student gets; ``answers.py`` stays with the grader."""
+"""What a student gets; the answers stay with the grader."""
 
 
 class _Strict(BaseModel):
@@ -87,27 +86,14 @@ class LoadedAssignment:
         return {name: self.folder / name for name in STUDENT_FILES}
 
     def answers(self) -> ModuleType:
-        """Import ``answers.py``: in the grader and its trusted processes only.
+        """Import the answers: in the grader and its trusted processes only.
 
         Raises
         ------
         ConfigError
-            If it cannot be imported.
+            If they cannot be imported.
         """
-        name = f"twinlens_answers_{self.assignment.id}"
-        spec = importlib.util.spec_from_file_location(name, self.folder / "answers.py")
-        if spec is None or spec.loader is None:
-            raise ConfigError(f"'{self.folder}' has no answers.py.", "Write one as the shipped assignments have it.")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            raise ConfigError(
-                f"The answers of '{self.assignment.id}' cannot be imported ({type(error).__name__}: {error}).",
-                "Correct answers.py.",
-            ) from error
-        return module
+        return import_answers(self.folder, self.assignment.id)
 
 
 def shipped() -> list[str]:
@@ -145,9 +131,10 @@ def load_assignment(name: str | Path) -> LoadedAssignment:
 
 
 def _check(assignment: Assignment, folder: Path) -> None:
-    missing = [name for name in (*STUDENT_FILES, "answers.py") if not (folder / name).is_file()]
+    missing = [name for name in STUDENT_FILES if not (folder / name).is_file()]
     if missing:
         raise ConfigError(f"The assignment '{folder}' has no {missing[0]}.", "Write it, as the shipped ones have it.")
+    answer_files(folder)
     twice = _first_twice([task.id for task in assignment.tasks])
     if twice is not None:
         raise ConfigError(f"Two tasks of '{assignment.id}' have the id '{twice}'.", "Give each an id of its own.")

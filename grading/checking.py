@@ -13,6 +13,7 @@ import numpy as np
 from ..backends import available_backends
 from ..errors import BackendError, TwinlensError
 from .assignment import LoadedAssignment, Task
+from .file_names import MAIN
 from .leaks import leaks
 from .one import drawn, given, grade_one
 from .protocol import Array, Outcome
@@ -20,7 +21,7 @@ from .sandbox import probe
 from .scoring import score_task
 from .soundness import faults
 from .start import PUBLIC_SEED, given_files
-from .submission import MAIN, Submission, read_submission
+from .submission import Submission, read_submission
 from .trusted import Trusted
 
 Say = Callable[[str], None]

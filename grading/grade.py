@@ -16,7 +16,8 @@ from .output import check_folder, write_output
 from .pool import Job, grade_all
 from .result import Result
 from .sandbox import Isolation, probe
-from .submission import find_submissions, read_submission, submission_ids
+from .submission import read_submission
+from .submission_ids import find_submissions, submission_ids
 
 __all__ = ["grade", "grade_one", "strong_enough"]
 

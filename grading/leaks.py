@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from .answer_files import answer_files
 from .assignment import LoadedAssignment
 
 _SHORT, _LONG = 20, 40
@@ -23,17 +24,21 @@ def leaks(assignment: LoadedAssignment) -> list[str]:
     Returns
     -------
     list of str
-        A sentence for each function of ``answers.py`` of which half or more stands in a file for students, and for
-        each import of what students do not have.
+        A sentence for each function of the answers of which half or more stands in a file for students, and for each
+        import of what students do not have.
     """
     found = []
-    answers = _functions(assignment.folder / "answers.py")
+    answers = [
+        (function, path.relative_to(assignment.folder).as_posix(), lines)
+        for path in answer_files(assignment.folder)
+        for function, lines in _functions(path).items()
+    ]
     for name, path in assignment.student_files().items():
         text = path.read_text("utf-8")
         there = _lines(text) | {_plain(line) for line in text.splitlines()}
-        for function, lines in answers.items():
+        for function, where, lines in answers:
             if len(lines & there) >= _HALF * len(lines):
-                found.append(f"'{name}' holds the text of '{function}' of answers.py.")
+                found.append(f"'{name}' holds the text of '{function}' of {where}.")
         if path.suffix == ".py":
             found += [f"'{name}' imports '{module}', which students do not have." for module in _imports(text)]
     return found

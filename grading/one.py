@@ -179,7 +179,7 @@ def drawn(answers: Any, function: str, *arguments: object) -> dict[str, Any]:
         return dict(getattr(answers, function)(*first, public=public))
     except Exception as error:
         raise ConfigError(
-            f"'{function}' of the assignment's answers fails ({type(error).__name__}: {error}).", "Correct answers.py."
+            f"'{function}' of the assignment's answers fails ({type(error).__name__}: {error}).", "Correct the answers."
         ) from error
 
 

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
 Arrays: TypeAlias = Mapping[str, Array]
+Numbers: TypeAlias = Mapping[str, float]
+"""What a hint is filled in with."""
 
 Status = Literal["ok", "crashed", "timeout", "memory", "no_output", "bad_output"]
 
@@ -65,7 +67,7 @@ class Mistake:
     hint: str
     credit: float
     compute: Callable[[Any, Arrays], Arrays]
-    measure: Callable[[Arrays, Arrays], Mapping[str, float]] = field(default=lambda inputs, outputs: {})
+    measure: Callable[[Arrays, Arrays], Numbers] = field(default=lambda inputs, outputs: {})
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Verdict:
     """Whether a property holds, with the numbers of its hint."""
 
     holds: bool
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

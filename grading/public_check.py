@@ -8,11 +8,12 @@ from pathlib import Path
 from ..errors import ConfigError, DataError
 from .archives import SubmissionError
 from .assignment import LoadedAssignment, load_assignment
+from .file_names import MANIFEST
 from .one import given, grade_one
 from .result import Result
 from .sandbox import probe
 from .start import PUBLIC_SEED
-from .submission import MANIFEST, Submission, read_submission
+from .submission import Submission, read_submission
 from .trusted import Trusted
 
 

@@ -73,7 +73,7 @@ def check_sound(
         raise ConfigError(
             f"Task '{task}': {found[0]}",
             "Choose cases that tell: several pictures of different scale, height unlike width, labels unlike the "
-            "prediction; or correct answers.py.",
+            "prediction; or correct the answers.",
         )
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ..errors import ConfigError, DataError
 from .assignment import LoadedAssignment
+from .file_names import MAIN, MANIFEST, NOTEBOOK
+from .framework_choice import FRAMEWORKS
 from .notebooks import build_notebook
-from .sandbox.collect import npz_bytes
-from .submission import FRAMEWORKS, MAIN, MANIFEST, NOTEBOOK
+from .sandbox import RUNNER, npz_bytes
 
 PUBLIC_SEED = 0
 """Of the cases that students see."""
@@ -71,7 +72,7 @@ def handed_out(assignment: LoadedAssignment, framework: str) -> dict[str, bytes]
 
 
 def given_files(assignment: LoadedAssignment, framework: str) -> dict[str, bytes]:
-    """The files of the assignment's own that a student is given: the same ones for grading.
+    """The files that a student is given and that are the same for grading: the assignment's own and the runner.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def given_files(assignment: LoadedAssignment, framework: str) -> dict[str, bytes
         raise ConfigError(
             f"'{assignment.folder / 'starter.py'}' names no framework.", 'Write a line FRAMEWORK = "torch" into it.'
         )
-    return {MAIN: changed.encode("utf-8"), **files}
+    return {MAIN: changed.encode("utf-8"), **files, RUNNER.name: RUNNER.read_bytes()}
 
 
 def public_files(assignment: LoadedAssignment) -> dict[str, bytes]:
@@ -123,7 +124,8 @@ def _notebook(assignment: LoadedAssignment, starter: str) -> bytes:
     cells: list[tuple[str, str, tuple[str, ...]]] = [("markdown", readme.strip(), ()), ("markdown", hint, ())]
     cells += [("code", part, ("grade",)) for part in cut(starter)]
     trial = (
-        "import numpy as np\n\n"
+        "import numpy as np\nfrom runner import build_network\n\n"
+        'net = build_network(FRAMEWORK, dict(np.load("public/network.npz")))\n'
         f'inputs = dict(np.load("public/{assignment.assignment.tasks[0].id}.npz"))\n'
         "{name: values.shape for name, values in inputs.items()}"
     )

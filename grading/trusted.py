@@ -129,7 +129,7 @@ class Trusted:
                 return receive(cast(BinaryIO, process.stdout))
             except ValueError as error:
                 raise ConfigError(
-                    f"The cases of task '{task}' cannot be used: {error}.", "Correct answers.py."
+                    f"The cases of task '{task}' cannot be used: {error}.", "Correct the answers."
                 ) from error
             except (EOFError, OSError):
                 reason = self._why(process, late.is_set())
@@ -139,7 +139,7 @@ class Trusted:
             if late.is_set():
                 break
         raise ConfigError(
-            f"The answers of task '{task}' ended their process on {self.framework} ({reason}).", "Correct answers.py."
+            f"The answers of task '{task}' ended their process on {self.framework} ({reason}).", "Correct the answers."
         )
 
     def _running(self) -> subprocess.Popen[bytes]:

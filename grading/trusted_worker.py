@@ -56,7 +56,7 @@ class Worker:
         Raises
         ------
         ConfigError
-            If ``answers.py`` or ``network.py`` fails, or gives what cannot be compared with.
+            If the answers or ``network.py`` fail, or give what cannot be compared with.
         """
         task = self.assignment.task(task_id)
         expected = self.answers.expected
@@ -70,7 +70,7 @@ class Worker:
             if values.size == 0 or not np.isfinite(values).all():
                 raise ConfigError(
                     f"The reference of task '{task_id}' gives '{name}' empty or with NaN or infinite values.",
-                    "Correct answers.py or its cases.",
+                    "Correct the answers or their cases.",
                 )
         single = self._run("The reference in float32", right, task, network, "float32", inputs)
         groups = {"reference": reference, "gap": {name: _gap(single, reference, name) for name in reference}}
@@ -87,7 +87,7 @@ class Worker:
         except (Exception, SystemExit) as error:
             raise ConfigError(
                 f"The network of task '{task_id}' cannot be built on {self.framework} ({in_one_line(error)}).",
-                "Correct network.py, or the weights of answers.py.",
+                "Correct network.py, or the weights of the answers.",
             ) from error
         return network
 
@@ -106,7 +106,7 @@ class Worker:
             outputs = {str(name): np.array(values) for name, values in found.items()}
         except (Exception, SystemExit) as error:
             raise ConfigError(
-                f"{what} of task '{task.id}' fails on {self.framework} ({in_one_line(error)}).", "Correct answers.py."
+                f"{what} of task '{task.id}' fails on {self.framework} ({in_one_line(error)}).", "Correct the answers."
             ) from error
         if set(outputs) != set(task.outputs):
             raise ConfigError(
@@ -133,7 +133,7 @@ def _gap(single: Arrays, double: Arrays, name: str) -> Array:
     if a.shape != b.shape or not np.isfinite(a).all():
         raise ConfigError(
             f"The reference gives '{name}' of shape {a.shape} in float32 and {b.shape} in float64, or not finite.",
-            "Correct answers.py.",
+            "Correct the answers.",
         )
     return np.array(np.abs(a - b).max() / (np.abs(b).max() or 1.0))
 
@@ -158,7 +158,7 @@ def main() -> None:
         except TwinlensError as error:
             values["error"] = [type(error).__name__, error.cause, error.cure]
         except Exception as error:
-            values["error"] = ["ConfigError", f"The answers fail ({in_one_line(error)}).", "Correct answers.py."]
+            values["error"] = ["ConfigError", f"The answers fail ({in_one_line(error)}).", "Correct the answers."]
         send(replies, values, groups)
 
 

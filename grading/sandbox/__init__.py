@@ -5,10 +5,11 @@
 
 from .collect import BadOutput, npz_bytes, read_outputs
 from .isolation import Barrier, Isolation, SandboxError, probe
-from .launch import run_student, task_files
+from .launch import RUNNER, run_student, task_files
 from .workfolder import remove_leftovers
 
 __all__ = [
+    "RUNNER",
     "BadOutput",
     "Barrier",
     "Isolation",

@@ -15,7 +15,9 @@ from .ending import Ending
 from .isolation import Isolation
 from .watch import FOLDER_FILES, MOST_FILES
 
-_RUNNER = Path(__file__).parent.parent / "student" / "runner.py"
+RUNNER = Path(__file__).parent.parent / "student" / "runner.py"
+"""What is started in a student's process."""
+
 _LONGEST_LINE = 400
 _TIMEOUT_SIGNALS = (-24, -9)  # SIGXCPU, and SIGKILL where that is ignored
 
@@ -90,10 +92,10 @@ def run_student(
     SandboxError
         If the sandbox failed, which is not the student's fault.
     """
-    content = {**files, "runner.py": _RUNNER.read_bytes()}
+    content = {**files, RUNNER.name: RUNNER.read_bytes()}
     with confine(
         content,
-        script="runner.py",
+        script=RUNNER.name,
         limits=limits,
         isolation=isolation,
         framework=framework,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from twinlens.grading.assignment import LoadedAssignment, load_assignment
+import yaml
+
+from twinlens.grading.assignment import Limits, LoadedAssignment, load_assignment
 from twinlens.grading.protocol import Arrays, Expected
 
 from ..frameworks import ANY
 
-TABLES = Path(__file__).parent / "assignment_folders" / "tables"
+_FOLDERS = Path(__file__).parent / "assignment_folders"
+TABLES = _FOLDERS / "tables"
 
 DOUBLED = "def doubled(table):\n    return 2 * table\n"
 CENTRED = "def centred(table):\n    means = table.mean(axis=1)\n    return table - means[:, None], means\n"
@@ -30,6 +34,17 @@ HALF = code(TRIPLED, BY_COLUMN)
 
 def tables() -> LoadedAssignment:
     return load_assignment(TABLES)
+
+
+def tables_in(folder: Path, limits: Limits, *, network: bool) -> LoadedAssignment:
+    """A copy with limits of its own; with a network, each student's process loads its framework and runs it first."""
+    shutil.copytree(TABLES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    if network:
+        shutil.copyfile(_FOLDERS / "linear_network.py", folder / "network.py")
+    path = folder / "assignment.yaml"
+    content = yaml.safe_load(path.read_text("utf-8")) | {"limits": limits.model_dump()}
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    return load_assignment(folder)
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:

@@ -11,12 +11,11 @@ import os
 import stat
 import textwrap
 import zipfile
-from dataclasses import dataclass, field
 
-from .handed_in import CENTRED, DOUBLED, code
+from twinlens.grading.start import PUBLIC_SEED
 
-FOUND = "reached-what-it-must-not"
-"""What an attack prints that got somewhere; its own source spells it in two parts."""
+from .attack import FOUND, Attack
+from .handed_in import CENTRED, DOUBLED, code, tables
 
 _SHADOWS = (
     "numpy", "json", "sitecustomize", "usercustomize", "conftest", "runner", "driver", "network", "torch", "paddle",
@@ -32,44 +31,6 @@ def attempt(function, *arguments):
     except (OSError, ImportError, AttributeError, ValueError, TypeError): return
     found((function, arguments))
 """
-
-
-@dataclass(frozen=True)
-class Attack:
-    """One hostile submission and what it ends with.
-
-    Attributes
-    ----------
-    number : int
-        In the list of known attacks.
-    id : str
-    text : str
-        Of ``submission.py``.
-    statuses : tuple of str
-        Of the attacked task: one of these.
-    score : float
-        Of the attacked task.
-    beside : str
-        Status of the other task, which has its 6 points where that is ``"passed"``.
-    wall_seconds : float
-        Short where the attack waits for that.
-    files : mapping of str to str
-        Beside ``submission.py``.
-    """
-
-    number: int
-    id: str
-    text: str
-    statuses: tuple[str, ...]
-    score: float = 0.0
-    beside: str = "passed"
-    wall_seconds: float = 30.0
-    files: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """Such as ``05-fork_bomb``."""
-        return f"{self.number:02}-{self.id}"
 
 
 def _attack(
@@ -104,6 +65,7 @@ def attacks(grader: int, port: int, secret: str) -> list[Attack]:
     secret : str
         Path of a file that only the grader is to see.
     """
+    public_table = tables().answers().cases("doubled", PUBLIC_SEED, public=True)["table"]
     return [
         _attack(1, "loop", "while True: pass", "timeout"),
         _attack(
@@ -275,7 +237,7 @@ def attacks(grader: int, port: int, secret: str) -> list[Attack]:
             for top in ("/work", "/home", "/root", "/tmp", "/srv", "/opt", "/mnt", "/autograder"):
                 for folder, folders, names in os.walk(top):
                     folders[:] = set(folders) - {{"torch", "paddle", "scipy", "sympy", "nvidia", "triton"}}
-                    for name in {{"answers.py", "assignment.yaml", "journal.jsonl"}} & set(names):
+                    for name in {{"answers.py", "right.py", "assignment.yaml", "journal.jsonl"}} & set(names):
                         try:
                             if open(os.path.join(folder, name), "rb").read(): found((folder, name))
                         except OSError: pass
@@ -369,6 +331,9 @@ def attacks(grader: int, port: int, secret: str) -> list[Attack]:
             return 2 * table
             """,
             "failed",
+        ),
+        _attack(
+            24, "replays_public_answers", f"return np.array({(2 * public_table).tolist()}, np.float32)", "failed"
         ),
         _attack(
             26,

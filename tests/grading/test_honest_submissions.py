@@ -1,7 +1,7 @@
-"""Submissions of `saliency` from file to result: right ones have all points, each mistake its hint and its credit.
+"""Submissions from file to result: right ones have all points, each mistake its hint and its credit.
 
-The mistakes that are made most are graded on both frameworks, the others on one, in turns; that all of them are told
-apart on both, whatever is drawn, is what ``assignments/test_saliency.py`` states.
+The eleven mistakes that are made most are graded on both frameworks, the others of `saliency` on one, in turns; that
+all of them are told apart on both, whatever is drawn, is what the tests in ``assignments/`` state.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pytest
 from twinlens.grading.assignment import LoadedAssignment, load_assignment
 from twinlens.grading.grade import grade_one
 from twinlens.grading.protocol import Mistake
+from twinlens.grading.result import TaskResult
 from twinlens.grading.sandbox import Isolation, SandboxError, probe
 from twinlens.grading.submission import Submission, read_submission
 from twinlens.grading.trusted import Trusted
@@ -25,9 +26,19 @@ from .assignments.trying import shown, source, wrong_submissions
 
 NAME = "saliency"
 MADE_MOST = {
-    "batch_normalised", "no_abs", "accumulated", "reshaped", "softmax_twice", "label_plus_one", "loss",
-    "training_mode", "predicted_class", "no_gradient",
-}  # fmt: skip
+    1: (NAME, "batch_normalised"),
+    2: (NAME, "no_abs"),
+    3: (NAME, "accumulated"),
+    4: (NAME, "reshaped"),
+    5: ("gradcam", "hook_kept"),
+    6: (NAME, "softmax_twice"),
+    7: (NAME, "label_plus_one"),
+    8: (NAME, "loss"),
+    9: (NAME, "training_mode"),
+    10: (NAME, "predicted_class"),
+    11: (NAME, "no_gradient"),
+}
+"""By their number in the list of honest mistakes: the assignment and the wrong submission."""
 NOISE = """
 
 import logging, sys, warnings
@@ -47,13 +58,24 @@ compute_saliency_maps, normalise, smooth_grad, integrated_gradients = map(
 """
 
 
-def made() -> list[tuple[str, str, str]]:
-    """Framework, submission and the one of its tasks that is graded."""
-    found: list[tuple[str, str, str]] = []
-    for number, name in enumerate(wrong_submissions(NAME)):
-        for framework in BOTH if name in MADE_MOST else (BOTH[number % 2],):
-            tasks = list(shown(NAME, framework, name))
-            found.append((framework, name, tasks[number // 2 % len(tasks)]))
+def made() -> list[tuple[str, str, str, str]]:
+    """Framework, assignment, wrong submission, and the one of its tasks that is graded."""
+    found = []
+    for number, (assignment, name) in MADE_MOST.items():
+        for framework in BOTH:
+            tasks = list(shown(assignment, framework, name))
+            found.append((framework, assignment, name, tasks[number % len(tasks)]))
+    others = [name for name in wrong_submissions(NAME) if (NAME, name) not in MADE_MOST.values()]
+    for number, name in enumerate(others):
+        framework = BOTH[number % 2]
+        tasks = list(shown(NAME, framework, name))
+        found.append((framework, NAME, name, tasks[number // 2 % len(tasks)]))
+    return found
+
+
+def mistake_of(loaded: LoadedAssignment, task: str, id: str) -> Mistake:
+    mistakes: list[Mistake] = loaded.answers().MISTAKES[task]
+    (found,) = (mistake for mistake in mistakes if mistake.id == id)
     return found
 
 
@@ -66,13 +88,10 @@ def isolation() -> Isolation:
 
 
 @pytest.fixture(scope="module")
-def loaded() -> LoadedAssignment:
-    return load_assignment(NAME)
-
-
-@pytest.fixture(scope="module")
-def trusted(loaded: LoadedAssignment) -> Iterator[dict[str, Trusted]]:
-    found = {framework: Trusted(framework, loaded) for framework in BOTH}
+def trusted() -> Iterator[dict[tuple[str, str], Trusted]]:
+    """By assignment and framework; each starts its process when it is first asked."""
+    loaded = {assignment: load_assignment(assignment) for assignment, _ in MADE_MOST.values()}
+    found = {(name, framework): Trusted(framework, one) for name, one in loaded.items() for framework in BOTH}
     yield found
     for one in found.values():
         one.close()
@@ -84,20 +103,28 @@ def handed_in(folder: Path, text: str) -> Submission:
     return read_submission(path)
 
 
+def graded_alone(submission: Submission, task: str, seed: int, isolation: Isolation, trusted: Trusted) -> TaskResult:
+    """One task of the assignment."""
+    loaded = trusted.assignment
+    alone = loaded.assignment.model_copy(update={"tasks": [loaded.assignment.task(task)]})
+    (result,) = grade_one(submission, replace(loaded, assignment=alone), seed, isolation, trusted).tasks
+    return result
+
+
 @pytest.mark.parametrize("framework", BOTH)
 @pytest.mark.parametrize(("seed", "more"), [(3, ""), (2**40, NOISE)], ids=["quiet", "noisy"])
 def test_a_right_submission_has_all_points_whatever_it_prints(
     framework: str,
     seed: int,
     more: str,
-    loaded: LoadedAssignment,
     isolation: Isolation,
-    trusted: dict[str, Trusted],
+    trusted: dict[tuple[str, str], Trusted],
     tmp_path: Path,
 ) -> None:
     need(framework)
     submission = handed_in(tmp_path, source(NAME, framework, "right") + more)
-    result = grade_one(submission, loaded, seed, isolation, trusted[framework])
+    knowing = trusted[NAME, framework]
+    result = grade_one(submission, knowing.assignment, seed, isolation, knowing)
     assert [(task.score, task.status) for task in result.tasks] == [(4, "passed"), (3, "passed"), (3, "passed")], (
         result.tasks
     )
@@ -105,24 +132,44 @@ def test_a_right_submission_has_all_points_whatever_it_prints(
     assert all(bool(task.log_tail) or not more for task in result.tasks)
 
 
-@pytest.mark.parametrize(("framework", "name", "task"), made())
+@pytest.mark.parametrize("framework", BOTH)
+def test_a_right_submission_that_prints_warnings_has_all_points_on_twenty_draws(
+    framework: str, isolation: Isolation, trusted: dict[tuple[str, str], Trusted], tmp_path: Path
+) -> None:
+    need(framework)
+    submission = handed_in(tmp_path, source(NAME, framework, "right") + NOISE)
+    tasks = trusted[NAME, framework].assignment.assignment.tasks
+    for seed in range(20):
+        result = graded_alone(submission, tasks[seed % len(tasks)].id, seed, isolation, trusted[NAME, framework])
+        assert (result.score, result.status) == (result.max_score, "passed"), (seed, result.message)
+        assert "FutureWarning: deprecated" in result.log_tail
+
+
+def test_all_eleven_mistakes_are_there_and_each_has_a_hint_of_its_own() -> None:
+    assert list(MADE_MOST) == list(range(1, 12))
+    hints = set()
+    for framework, assignment, name, task in made():
+        if (assignment, name) in MADE_MOST.values():
+            hints.add(mistake_of(load_assignment(assignment), task, shown(assignment, framework, name)[task]).hint)
+    assert len(hints) == 11
+
+
+@pytest.mark.parametrize(("framework", "assignment", "name", "task"), made())
 def test_a_mistake_has_its_hint_and_its_credit(
     framework: str,
+    assignment: str,
     name: str,
     task: str,
-    loaded: LoadedAssignment,
     isolation: Isolation,
-    trusted: dict[str, Trusted],
+    trusted: dict[tuple[str, str], Trusted],
     tmp_path: Path,
 ) -> None:
     need(framework)
-    submission = handed_in(tmp_path, source(NAME, framework, name))
-    alone = loaded.assignment.model_copy(update={"tasks": [loaded.assignment.task(task)]})
-    (found,) = grade_one(submission, replace(loaded, assignment=alone), 1, isolation, trusted[framework]).tasks
-    wanted = shown(NAME, framework, name)[task]
-    mistakes: list[Mistake] = loaded.answers().MISTAKES[task]
-    (mistake,) = (mistake for mistake in mistakes if mistake.id == wanted)
-    assert found.hint_id == wanted, (found.message, found.log_tail[-1000:])
+    knowing = trusted[assignment, framework]
+    submission = handed_in(tmp_path, source(assignment, framework, name))
+    found = graded_alone(submission, task, 1, isolation, knowing)
+    mistake = mistake_of(knowing.assignment, task, shown(assignment, framework, name)[task])
+    assert found.hint_id == mistake.id, (found.message, found.log_tail[-1000:])
     assert found.score == pytest.approx(mistake.credit * found.max_score)
     assert found.status == ("partial" if mistake.credit else "failed")
     words = re.split(r"\{.*?\}", mistake.hint)

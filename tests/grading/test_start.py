@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +14,17 @@ import pytest
 from twinlens.errors import ConfigError, DataError
 from twinlens.grading import start as module
 from twinlens.grading.assignment import LoadedAssignment, load_assignment, shipped
+from twinlens.grading.framework_choice import named_framework
 from twinlens.grading.leaks import leaks
 from twinlens.grading.one import given
 from twinlens.grading.start import cut, start
-from twinlens.grading.submission import named_framework, read_submission
+from twinlens.grading.submission import read_submission
 
-from ..frameworks import BOTH
+from ..frameworks import BOTH, need
 from .handed_in import TABLES, tables
 
 NAMES = {
-    "README.md", "driver.py", "network.py", "submission.py", "submission.ipynb", "submission.toml",
+    "README.md", "driver.py", "network.py", "runner.py", "submission.py", "submission.ipynb", "submission.toml",
     "public/doubled.npz", "public/centred.npz", "public/network.npz",
 }  # fmt: skip
 
@@ -55,6 +58,26 @@ class TestFolder:
         exec(compile(code, "submission.py", "exec"), scope)
         assert {"doubled", "centred"} <= set(scope)
         assert b"public/" not in code
+
+
+@pytest.mark.parametrize("framework", BOTH)
+class TestTryingThingsOut:
+    def test_the_notebooks_last_cell_gives_the_network_with_the_public_weights(
+        self, tmp_path: Path, framework: str
+    ) -> None:
+        need(framework)
+        start(load_assignment("feature_maps"), framework, tmp_path / "hw")
+        last = json.loads((tmp_path / "hw" / "submission.ipynb").read_text("utf-8"))["cells"][-1]
+        bias = "print(*net.conv1.bias.detach().numpy())"
+        program = f"FRAMEWORK = {framework!r}\n{''.join(last['source'])}\n{bias}\nprint(*inputs)"
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path / "hw", capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        printed, names_of_inputs = done.stdout.splitlines()[-2:]
+        with np.load(tmp_path / "hw" / "public" / "network.npz") as weights:
+            np.testing.assert_allclose(np.array(printed.split(), np.float32), weights["conv1.bias"], rtol=1e-6)
+        assert set(names_of_inputs.split()) == {"first", "second", "layer"}
 
 
 class TestPublicData:

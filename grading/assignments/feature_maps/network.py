@@ -9,22 +9,6 @@ def build(framework):
     return _torch() if framework == "torch" else _paddle()
 
 
-def load(net, arrays):
-    """Put weights into a network. The arrays have torch's names and layout."""
-    own = net.state_dict()
-    if not hasattr(net, "named_sublayers"):
-        import torch
-
-        net.load_state_dict({**own, **{name: torch.tensor(values) for name, values in arrays.items()}})
-        return
-    renamed = {}
-    for name, values in arrays.items():
-        name = name.replace("running_mean", "_mean").replace("running_var", "_variance")
-        # Paddle keeps the weights of a linear layer the other way round.
-        renamed[name] = values.T.copy() if values.ndim == 2 else values
-    net.set_state_dict({**own, **renamed})
-
-
 def _torch():
     from torch import nn
 
