@@ -106,7 +106,7 @@ def lime(
         absent = hidden(x, players, baseline, hide_colour, seed)
         scored = score(model, x, target, of, batch_size)
         games = Games(model, x, scored, players, absent, None, of, batch_size)
-        neighbours: Neighbours = HiddenSuperpixels(games, seed, kernel_width)
+        neighbours: Neighbours = HiddenSuperpixels(games, seed, kernel_width, samples)
         per_neighbour = games.rows
     else:
         for name, value in {"segments": segments, "hide_colour": hide_colour, "baseline": baseline}.items():

@@ -22,11 +22,14 @@ class Masks:
     ----------
     players : int
     seed : sequence of int
+    pairs : int
+        About how many are going to be used: the matrices are of a size of which these fill whole ones.
     """
 
-    def __init__(self, players: int, seed: tuple[int, ...]) -> None:
+    def __init__(self, players: int, seed: tuple[int, ...], pairs: int) -> None:
         self._players, self._seed = players, seed
-        self._order = hadamard_order(players)
+        matrices = max(1, pairs // players)
+        self._order = hadamard_order(max(players, -(-pairs // matrices)))
 
     def part(self, start: int, stop: int) -> Bools:
         """Masks number `start` to `stop` - 1: (M, K), True where a superpixel is shown."""

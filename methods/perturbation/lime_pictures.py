@@ -30,11 +30,13 @@ class HiddenSuperpixels:
     seed : int
     width : float, optional
         Of the kernel, in cosine distance.
+    samples : int
+        About how many masks are going to be used.
     """
 
-    def __init__(self, games: Games, seed: int, width: float | None) -> None:
+    def __init__(self, games: Games, seed: int, width: float | None, samples: int) -> None:
         self._games, self._width = games, _WIDTH if width is None else width
-        self._masks = [Masks(count, (seed, i)) for i, count in enumerate(games.sizes)]
+        self._masks = [Masks(count, (seed, i), samples // 2) for i, count in enumerate(games.sizes)]
 
     @property
     def evaluations(self) -> int:

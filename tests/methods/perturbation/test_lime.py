@@ -44,7 +44,7 @@ def test_it_is_scikit_learns_weighted_ridge_on_the_documented_masks(backend: Bac
     found = tl.explain(model, x, "lime", [1, 3], samples=80, seed=3, hide_colour=hide, **GRID)
     assert found.evaluations == 2 * 79
     for i, label in enumerate([1, 3]):
-        shown = Masks(16, (3, i)).part(0, 80)
+        shown = Masks(16, (3, i), 40).part(0, 80)
         y, weight = neighbours(model, x[i], grid(), shown, hide)[:, label], nearness(shown)
         ridge = linear_model.Ridge(alpha=1).fit(shown, y, sample_weight=weight)
         np.testing.assert_allclose(found.values[i, 0], ridge.coef_[grid()], rtol=1e-6, atol=1e-10)
@@ -210,7 +210,7 @@ def test_a_wider_kernel_counts_all_masks_alike(backend: Backend) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
     model, x = small_net(backend, dtype="float64"), pictures(1)
     found = tl.explain(model, x, "lime", 1, samples=60, kernel_width=1e6, **GRID)
-    shown = Masks(16, (0, 0)).part(0, 60)
+    shown = Masks(16, (0, 0), 30).part(0, 60)
     ridge = linear_model.Ridge(alpha=1).fit(shown, neighbours(model, x[0], grid(), shown, None)[:, 1])
     np.testing.assert_allclose(found.values[0, 0], ridge.coef_[grid()], rtol=1e-6, atol=1e-10)
 
