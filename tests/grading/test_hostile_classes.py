@@ -48,7 +48,7 @@ def classes(
     frameworks = BOTH if request.param else (ANY, ANY)
     for framework in frameworks:
         need(framework)
-    limits, wall_seconds = (LIMITS_OF_FRAMEWORKS, 14.0) if request.param else (LIMITS, 8.0)
+    limits, wall_seconds = (LIMITS_OF_FRAMEWORKS, 20.0) if request.param else (LIMITS, 8.0)
     loaded = tables_in(top / "tables", limits.model_copy(update={"wall_seconds": wall_seconds}), network=request.param)
     others = {
         "ada.py": code(DOUBLED, CENTRED, framework=frameworks[0]),
