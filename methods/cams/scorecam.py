@@ -29,9 +29,9 @@ def masks(maps: Array, size: tuple[int, ...]) -> Array:
     large = resized(maps, size)
     low, high = (bound(large, axis=(1, 2), keepdims=True) for bound in (np.min, np.max))
     constant = np.ptp(maps, axis=(1, 2))[:, None, None] == 0
-    spread = np.where(constant | (high == low), np.inf, high - low)
-    scaled: Array = (large - low) / spread
-    return scaled
+    large -= low
+    large /= np.where(constant | (high == low), np.inf, high - low)
+    return large
 
 
 @register(
