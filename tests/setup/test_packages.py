@@ -23,11 +23,17 @@ def python(code, cwd=ROOT):
     return done.stdout.strip()
 
 
+def is_package(folder, top):
+    """Whether it and all folders above it, up to the top one, are packages."""
+    return (folder / "__init__.py").exists() and (folder == top or is_package(folder.parent, top))
+
+
 def test_every_folder_with_code_is_a_listed_package():
     found = set()
     for package, folder in FOLDERS.items():
         for init in (ROOT / folder).rglob("__init__.py"):
-            found.add(".".join([package, *init.parent.relative_to(ROOT / folder).parts]))
+            if is_package(init.parent, ROOT / folder):
+                found.add(".".join([package, *init.parent.relative_to(ROOT / folder).parts]))
     assert found == set(SETUPTOOLS["packages"])
     assert set(FOLDERS) <= found
 
@@ -37,8 +43,8 @@ def test_every_file_beside_the_code_is_listed_as_package_data():
         patterns = SETUPTOOLS["package-data"].get(package, [])
         listed = {path for pattern in patterns for path in (ROOT / folder).glob(pattern) if path.is_file()}
         files = {path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc"}
-        # Code in a folder that is no package, such as what an assignment hands out, is a file like any other.
-        beside = {path for path in files if path.suffix != ".py" or not (path.parent / "__init__.py").exists()}
+        # Code in a folder that is no package, such as an assignment's, is a file like any other.
+        beside = {path for path in files if path.suffix != ".py" or not is_package(path.parent, ROOT / folder)}
         assert beside == listed, package
 
 
