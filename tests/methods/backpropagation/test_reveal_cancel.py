@@ -120,7 +120,7 @@ def test_products_and_layer_norm_are_refused(backend: Backend) -> None:
     x = np.array([[1.0, -2.0, 3.0, 0.5]])
     squared = formula_net(backend, lambda u, w: (u @ w) ** 2, np.ones((4, 2)))
     normed = formula_net(backend, lambda u, w: f.relu(f.layer_norm(u, [4])) @ w, np.ones((4, 2)))
-    absolute = formula_net(backend, lambda u, w: abs(u @ w) @ w[:2, :], np.ones((4, 2)))
+    absolute = formula_net(backend, lambda u, w: backend.abs(u @ w) @ w[:2, :], np.ones((4, 2)))
     for model in (squared, normed, absolute):
         with pytest.raises(tl.errors.MethodError, match="reveal_cancel has no rule"):
             tl.explain(model, x, "deeplift", 0, baseline=0.2, rule="reveal_cancel")
