@@ -94,7 +94,9 @@ def exact_shapley(
 def shapley_values(worth: Floats) -> Floats:
     """Shapley values (K,) from what every coalition is worth (2^K,): player j is present where bit j is set."""
     players = len(worth).bit_length() - 1
-    size = np.bitwise_count(np.arange(len(worth)))
+    size = np.zeros(1, dtype=np.int64)
+    for _ in range(players):  # coalitions without the next player, then the same with it
+        size = np.concatenate([size, size + 1])
     share = np.array([1 / (players * math.comb(players - 1, s)) for s in range(players)])
     values = np.empty(players)
     for j in range(players):
