@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -18,10 +18,22 @@ BatchSize: TypeAlias = int | Literal["auto"]
 MEMORY_BUDGET = 1 << 30
 """Bytes that the activations of one chunk may take with ``batch_size="auto"``."""
 
+MALLOC_LIMIT = 32 << 20
+"""From this size on, the C library gives a block back to the system when it is freed, and gets every page anew."""
+
 # A gradient keeps the activations and makes about as much again on the way back.
 _GRADIENT_FACTOR = 3
 # Up to as many pixels as eight pictures of 224 x 224 the measurement would cost more than it saves.
 _FREE_ELEMENTS = 8 * 3 * 224 * 224
+# Of `MALLOC_LIMIT`, what the largest output of a layer may take: others need a place beside it.
+_SHARE = 0.8
+
+
+class SampleBytes(NamedTuple):
+    """What the outputs of all layers take for one sample: together, and the largest of them."""
+
+    together: int
+    largest: int
 
 
 def chunk_size(model: Model, sample_shape: tuple[int, ...], samples: int, batch_size: BatchSize = "auto") -> int:
@@ -46,7 +58,11 @@ def chunk_size(model: Model, sample_shape: tuple[int, ...], samples: int, batch_
         return max(1, samples)
     if sample_shape not in model.sample_bytes:
         model.sample_bytes[sample_shape] = _activation_bytes(model, sample_shape)
-    return max(1, min(samples, MEMORY_BUDGET // (_GRADIENT_FACTOR * model.sample_bytes[sample_shape])))
+    together, largest = model.sample_bytes[sample_shape]
+    fitting = MEMORY_BUDGET // (_GRADIENT_FACTOR * together)
+    if model.device == "cpu":
+        fitting = min(fitting, int(_SHARE * MALLOC_LIMIT) // largest)
+    return max(1, min(samples, fitting))
 
 
 def chunks(total: int, size: int) -> Iterator[slice]:
@@ -55,16 +71,15 @@ def chunks(total: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, total))
 
 
-def _activation_bytes(model: Model, sample_shape: tuple[int, ...]) -> int:
+def _activation_bytes(model: Model, sample_shape: tuple[int, ...]) -> SampleBytes:
     backend = model.backend
     itemsize = np.dtype(model.dtype).itemsize
-    total = itemsize * math.prod(sample_shape)
+    sizes = [itemsize * math.prod(sample_shape)]
 
     def count(_layer: Any, _inputs: Any, output: Any) -> None:
-        nonlocal total
         for t in output if isinstance(output, (tuple, list)) else (output,):
             if backend.is_tensor(t):
-                total += itemsize * math.prod(backend.shape(t))
+                sizes.append(itemsize * math.prod(backend.shape(t)))
 
     model.measure(np.zeros((1, *sample_shape)), dict.fromkeys(backend.modules(model.net).values(), count))
-    return total
+    return SampleBytes(sum(sizes), max(sizes))

@@ -20,7 +20,7 @@ from ..errors import (
     suggest,
 )
 from .capture import Capture
-from .chunks import BatchSize, chunk_size, chunks
+from .chunks import BatchSize, SampleBytes, chunk_size, chunks
 from .failures import in_one_line, raised_by
 from .inputs import checked_input
 from .layer_table import LayerInfo, layer_table
@@ -86,7 +86,7 @@ class Model:
         self.input_shape = input_shape
         self.name = name or type(net).__name__
         self.origin: dict[str, Any] = {}
-        self.sample_bytes: dict[tuple[int, ...], int] = {}
+        self.sample_bytes: dict[tuple[int, ...], SampleBytes] = {}
         self.sound_weights: tuple[tuple[int, ...], ...] | None = None
         self.measuring = False
 

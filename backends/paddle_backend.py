@@ -255,11 +255,13 @@ class PaddleBackend(Backend):
                 layer.forward = partial(paddle.mean, axis=[2, 3], keepdim=True)
         return copied
 
-    def streamlined(self, net: Net, x: Tensor, precision: str | None = None) -> Net | None:
-        # Folded batch norms and other layouts make Paddle slower, and its reduced precision does nothing on a CPU.
-        if precision is not None:
-            raise DeviceError(f"Paddle has no {precision} on this machine.", "Leave precision out, or use torch.")
+    def streamlined(self, net: Net, x: Tensor, evaluations: int) -> Net | None:
+        # Folded batch norms and other layouts make Paddle slower.
         return None
+
+    def rough(self, net: Net, x: Tensor, precision: str) -> Net:
+        # Paddle's reduced precision does nothing on a processor.
+        raise DeviceError(f"Paddle has no {precision} on this machine.", "Leave precision out, or use torch.")
 
     # -- autograd ----------------------------------------------------------------------------------------------
 

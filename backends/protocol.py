@@ -248,12 +248,15 @@ class Backend(ABC):
         """A deep copy of the network in another floating-point type; the original is not touched."""
 
     @abstractmethod
-    def streamlined(self, net: Net, x: Tensor, precision: str | None = None) -> Net | None:
-        """A copy of a network in evaluation mode that computes the same in less time, for inputs like `x`.
+    def streamlined(self, net: Net, x: Tensor, evaluations: int) -> Net | None:
+        """A copy of a network in evaluation mode that computes the same in less time, for so many inputs like `x`.
 
-        None where the framework knows no faster way. The caller compares the scores of both. With
-        ``precision="bfloat16"`` it is the network itself, computing roughly; `DeviceError` where that is not to be had.
+        None where the framework knows no faster way. The caller compares the scores of both.
         """
+
+    @abstractmethod
+    def rough(self, net: Net, x: Tensor, precision: str) -> Net:
+        """The network itself, computing in ``"bfloat16"``; `DeviceError` where that is not to be had."""
 
     # -- autograd ----------------------------------------------------------------------------------------------
 

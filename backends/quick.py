@@ -24,7 +24,7 @@ def streamlined(model: Model, x: Array, evaluations: int) -> Model:
     backend = model.backend
     with backend.frozen(model.net), backend.no_grad():
         example, native = _example(model, x)
-        net = backend.streamlined(model.net, native)
+        net = backend.streamlined(model.net, native, evaluations)
         if net is None:
             return model
         quick = copy.copy(model)
@@ -47,7 +47,7 @@ def rough(model: Model, x: Array, precision: str) -> Model:
     with model.backend.frozen(model.net), model.backend.no_grad():
         _, native = _example(model, x)
         quick = copy.copy(model)
-        quick.net = model.backend.streamlined(model.net, native, precision)
+        quick.net = model.backend.rough(model.net, native, precision)
     return quick
 
 

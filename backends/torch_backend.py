@@ -204,10 +204,15 @@ class TorchBackend(Backend):
     def converted(self, net: Net, dtype: str) -> Net:
         return copy.deepcopy(net).to(getattr(torch, dtype))
 
-    def streamlined(self, net: Net, x: Tensor, precision: str | None = None) -> Net | None:
-        from .torch_folding import rough, streamlined
+    def streamlined(self, net: Net, x: Tensor, evaluations: int) -> Net | None:
+        from .torch_folding import streamlined
 
-        return streamlined(net, x) if precision is None else rough(net, self.tensor_device(x), precision)
+        return streamlined(net, x, evaluations)
+
+    def rough(self, net: Net, x: Tensor, precision: str) -> Net:
+        from .torch_folding import rough
+
+        return rough(net, self.tensor_device(x), precision)
 
     # -- autograd ----------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ def test_a_sample_is_measured_by_the_outputs_of_all_layers(backend: Backend) -> 
     chunks.chunk_size(model, SHAPE, 5)
     # input, conv1 norm1 relu1 (5x8x8), pool1 (5x4x4), conv2 norm2 relu2 flatten (24), fc1 relu3 dropout (7), fc2, net
     numbers = 192 + 3 * 320 + 80 + 4 * 24 + 3 * 7 + 4 + 4
-    assert model.sample_bytes == {SHAPE: 4 * numbers}
+    assert model.sample_bytes == {SHAPE: (4 * numbers, 4 * 320)}
 
 
 @pytest.mark.usefixtures("measured")
@@ -42,7 +42,7 @@ def test_a_sample_of_float64_takes_twice_as_much(backend: Backend) -> None:
     single, double = wrap(convolutional(backend)), wrap(convolutional(backend), dtype="float64")
     for model in (single, double):
         chunks.chunk_size(model, SHAPE, 5)
-    assert double.sample_bytes[SHAPE] == 2 * single.sample_bytes[SHAPE]
+    assert double.sample_bytes[SHAPE] == tuple(2 * size for size in single.sample_bytes[SHAPE])
 
 
 @pytest.mark.usefixtures("measured")
@@ -55,6 +55,18 @@ def test_the_chunk_size_follows_from_the_budget(backend: Backend, monkeypatch: p
     assert sizes[0] == 1
     assert 1 < sizes[1] < 1000
     assert sizes[2] == 1000
+
+
+@pytest.mark.usefixtures("measured")
+def test_no_output_is_so_large_that_the_processor_fetches_its_memory_anew(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = wrap(convolutional(backend))
+    monkeypatch.setattr(chunks, "MALLOC_LIMIT", 10 * 4 * 320)
+    assert chunks.chunk_size(model, SHAPE, 1000) == 8
+    monkeypatch.setattr(chunks, "MALLOC_LIMIT", 1)
+    assert chunks.chunk_size(model, SHAPE, 1000) == 1
+    assert chunks.chunk_size(model, SHAPE, 1000, 50) == 50
 
 
 @pytest.mark.usefixtures("measured")

@@ -48,7 +48,7 @@ def norm(channels: int = 4, **options: Any) -> Any:
 def folded(net: Any, shape: tuple[int, ...] = PICTURE) -> Any:
     from twinlens.backends.torch_folding import streamlined
 
-    return streamlined(net, torch.zeros(1, *shape, dtype=torch.float64))
+    return streamlined(net, torch.zeros(1, *shape, dtype=torch.float64), MANY)
 
 
 def norms(net: Any) -> int:
