@@ -122,20 +122,19 @@ def shapley(value: Callable[[np.ndarray], np.ndarray], row: np.ndarray, backgrou
 
 def lime(rounds: int) -> list[Row]:
     """How alike the weights of two seeds are: image LIME at half the evaluations beside the package at 1,000."""
-    del rounds  # stability is a count, not a time
     model = tl.load_model("efficientnet_lite0", "pretrained")
     x = photographs(224).stack([0, 1])[0]
-    return [_stability(model, x, superpixels) for superpixels in (50, 150)]
+    return [_stability(model, x, superpixels, max(4, rounds)) for superpixels in (50, 150)]
 
 
-def _stability(model: tl.Model, x: np.ndarray, superpixels: int) -> Row:
+def _stability(model: tl.Model, x: np.ndarray, superpixels: int, seeds: int) -> Row:
     targets = model.predict(x).tolist()
     options = {"segment_options": {"n_segments": superpixels, "compactness": 10.0}}
 
     def stability(method: str, samples: int) -> tuple[float, int]:
         from scipy.stats import spearmanr
 
-        found = [tl.explain(model, x, method, targets, samples=samples, seed=seed, **options) for seed in range(4)]
+        found = [tl.explain(model, x, method, targets, samples=samples, seed=seed, **options) for seed in range(seeds)]
         weights = [[_per_segment(each, i) for i in range(len(x))] for each in found]
         pairs = itertools.combinations(range(len(weights)), 2)
         alike = [spearmanr(weights[a][i], weights[b][i]).statistic for a, b in pairs for i in range(len(x))]
@@ -163,7 +162,7 @@ PARTS = {"integrated_gradients": integrated_gradients, "kernelshap": kernelshap,
 def main() -> None:
     """Measure, and print one row per part."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="timed runs of each; for LIME the seeds, at least 4")
     parser.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS))
     arguments = parser.parse_args()
     table = Table(title="Same accuracy", title_justify="left")

@@ -1,9 +1,10 @@
 """Copies in float64 that compute in float64 throughout: what is left between two of them is no rounding.
 
 Paddle computes a few things in single precision whatever the network's precision is: it keeps the epsilon of a batch
-norm and the factor of its older dropout as a float32, gives the hard sigmoid the slope 0.1666667, and spreads the
-gradient of an average over a window by a factor in float32. torch multiplies the gradient of the hard sigmoid by a
-sixth in float32. Each moves scores or gradients by 1e-8 or so, as much as a small mistake does.
+norm, the factor of its older dropout and what an ELU and its relatives are set to as a float32, gives the hard sigmoid
+the slope 0.1666667, and spreads the gradient of an average over a window by a factor in float32. torch multiplies the
+gradient of the hard sigmoid by a sixth in float32, and that of a CELU by 1 / alpha. Each moves scores or gradients by
+1e-8 or so, as much as a small mistake does.
 """
 
 from __future__ import annotations
@@ -39,12 +40,59 @@ def _batch_norm(layer: Net, original: Callable[[Any], Any], x: Any) -> Any:
     if layer.weight is None or layer.bias is None:
         return original(x)
     shape = [1, -1, *[1] * (x.ndim - 2)]
-    factor = layer.weight * (layer._variance + layer._epsilon) ** -0.5
+    factor = layer.weight * (layer._variance + _number(layer._epsilon)) ** -0.5
     return x * factor.reshape(shape) + (layer.bias - layer._mean * factor).reshape(shape)
 
 
 def _hard_sigmoid(_layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
     return (x + 3).clip(0, 6) / 6
+
+
+def _number(value: float) -> Any:
+    """What is added to a tensor otherwise, Paddle 2.6 rounds to single precision."""
+    import paddle
+
+    return paddle.to_tensor(value, dtype="float64")
+
+
+def _leaky_relu(layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
+    return (x >= 0).where(x, x * layer._negative_slope)
+
+
+def _elu(layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
+    below = (x > 0).where(x * 0, x)
+    return (x > 0).where(x, (below.exp() - 1) * layer._alpha)
+
+
+def _selu(layer: Net, original: Callable[[Any], Any], x: Any) -> Any:
+    return _elu(layer, original, x) * layer._scale
+
+
+def _celu(layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
+    from paddle.nn import functional
+
+    return functional.elu(x / layer._alpha) * layer._alpha
+
+
+def _torch_celu(layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
+    from torch.nn import functional
+
+    return functional.elu(x / layer.alpha) * layer.alpha
+
+
+def _softplus(layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
+    steep = x * layer._beta
+    linear = steep > layer._threshold
+    return linear.where(x, (linear.where(x * 0, steep).exp() + 1).log() / layer._beta)
+
+
+def _hardtanh(layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
+    return x.clip(layer._min, layer._max)
+
+
+def _softshrink(layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
+    limit = _number(layer._threshold)
+    return (x > limit).where(x - limit, (x < -limit).where(x + limit, x * 0))
 
 
 def _dropout(layer: Net, original: Callable[[Any], Any], x: Any) -> Any:
@@ -67,11 +115,18 @@ def _average_pool(layer: Net, original: Callable[[Any], Any], x: Any) -> Any:
 
 
 _FORWARDS: dict[str, dict[str, Callable[..., Any]]] = {
-    "torch": {"hardsigmoid": _hard_sigmoid},
+    "torch": {"hardsigmoid": _hard_sigmoid, "celu": _torch_celu},
     "paddle": {
         "batch_norm": _batch_norm,
         "dropout": _dropout,
         "hardsigmoid": _hard_sigmoid,
+        "leaky_relu": _leaky_relu,
+        "elu": _elu,
+        "celu": _celu,
+        "selu": _selu,
+        "softplus": _softplus,
+        "hardtanh": _hardtanh,
+        "softshrink": _softshrink,
         "avg_pool2d": _average_pool,
     },
 }

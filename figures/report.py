@@ -166,7 +166,7 @@ def format_cell(value: Any) -> str:
     """
     if value is None:
         return "–"
-    if isinstance(value, bool) or type(value).__name__ == "bool":
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):  # of NumPy 2, of NumPy 1
         return "yes" if value else "no"
     if isinstance(value, Integral):
         return f"{int(value)}".replace("-", "−")

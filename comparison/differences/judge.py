@@ -15,6 +15,8 @@ STRICT = 1e-10
 SINGLE = 2e-5
 """The same in float32, for networks of which no float64 copy can be made."""
 
+# One number of an activation or two, each rounded to 24 bits: 6e-8 of its size at most.
+_ROUNDED = (2e-7, 2e-7)
 # What the frameworks compute in single precision even in float64, and how far that parts them: forward and gradient.
 _IMPRECISE: Mapping[str, tuple[float, float]] = {
     "batch_norm": (5e-8, 5e-8),  # Paddle's epsilon
@@ -23,6 +25,13 @@ _IMPRECISE: Mapping[str, tuple[float, float]] = {
     "instance_norm": (5e-8, 5e-8),
     "hardsigmoid": (2e-6, 2e-6),
     "hardswish": (2e-6, 2e-6),
+    "celu": _ROUNDED,
+    "elu": _ROUNDED,  # in Paddle, as the next three
+    "selu": _ROUNDED,
+    "hardtanh": _ROUNDED,
+    "softshrink": _ROUNDED,
+    "leaky_relu": _ROUNDED,  # in Paddle 2.6, as the next
+    "softplus": _ROUNDED,
     "upsample": (2e-5, 2e-5),
     "avg_pool": (STRICT, 1e-6),
     "adaptive_avg_pool": (STRICT, 1e-6),

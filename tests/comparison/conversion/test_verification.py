@@ -92,12 +92,35 @@ def test_equal_scores_with_another_gradient_are_refused() -> None:
 
 
 def test_what_paddle_rounds_is_allowed_and_said() -> None:
-    source = tl.wrap(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ELU(0.7)))
-    built = tl.wrap(paddle.nn.Sequential(paddle.nn.Conv2D(3, 4, 3), paddle.nn.ELU(0.7)))
-    found = verified(randomise(source), randomise(built), pictures(2))
+    class Torch(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Any) -> Any:
+            return torch.nn.functional.elu(self.conv(x), 0.7)
+
+    class Paddle(paddle.nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = paddle.nn.Conv2D(3, 4, 3)
+
+        def forward(self, x: Any) -> Any:
+            return paddle.nn.functional.elu(self.conv(x), 0.7)
+
+    found = verified(randomise(tl.wrap(Torch())), randomise(tl.wrap(Paddle())), pictures(2))
     assert found.rounded == ("elu",)
     assert found.exact_scores is not None
     assert 1e-10 < found.exact_scores < 1e-6
+
+
+def test_an_activation_that_is_a_layer_is_not_rounded_in_the_copies() -> None:
+    source = tl.wrap(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ELU(0.7)))
+    built = tl.wrap(paddle.nn.Sequential(paddle.nn.Conv2D(3, 4, 3), paddle.nn.ELU(0.7)))
+    found = verified(randomise(source), randomise(built), pictures(2))
+    assert found.rounded == ()
+    assert found.exact_scores is not None
+    assert found.exact_scores < 1e-13
 
 
 def test_whole_numbers_stay_whole() -> None:
