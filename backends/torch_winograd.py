@@ -41,6 +41,7 @@ def suits(module: nn.Module) -> bool:
     """Whether a layer is a convolution that `WinogradConvolution` computes, and computes in less time."""
     return (
         type(module) is nn.Conv2d
+        and "forward" not in vars(module)  # somebody's own, put on this one layer
         and module.kernel_size == (3, 3)
         and module.stride == module.dilation == (1, 1)
         and module.padding in ((1, 1), "same")
@@ -65,9 +66,7 @@ class WinogradConvolution(nn.Conv2d):
             like.in_channels, like.out_channels, 3, padding=like.padding, bias=like.bias is not None, device="meta"
         )
         self.weight, self.bias = like.weight, like.bias
-        self._there = _Filters(like.weight.detach())
-        # The gradient of the input is the convolution with the filters turned half around.
-        self._back = _Filters(like.weight.detach().flip(2, 3).transpose(0, 1))
+        self._there, self._back = (_Filters(like.weight.detach(), back) for back in (False, True))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, K, H, W), channels last."""
@@ -79,17 +78,21 @@ class WinogradConvolution(nn.Conv2d):
 
 
 class _Filters:
-    """Filters (K, C, 3, 3), and what Winograd's algorithm makes of them when it is first asked."""
+    """What Winograd's algorithm makes of filters (K, C, 3, 3) when it is first asked.
 
-    def __init__(self, weight: Tensor) -> None:
-        self._weight = weight
+    The gradient of the input is a convolution, too: `back` from the outputs, with each filter turned half around.
+    """
+
+    def __init__(self, weight: Tensor, back: bool) -> None:
+        self._weight, self._back = weight, back
 
     @cached_property
     def transformed(self) -> Tensor:
-        """(36, C, K)."""
-        outputs, inputs = self._weight.shape[:2]
-        by_position = self._weight.permute(2, 3, 1, 0).reshape(9, -1)
-        return (_both_axes(_G_TIMES_24, self._weight.dtype) / 24**2 @ by_position).view(-1, inputs, outputs)
+        """(36, C, K), or back (36, K, C)."""
+        weight = self._weight.flip(2, 3).transpose(0, 1) if self._back else self._weight
+        outputs, inputs = weight.shape[:2]
+        by_position = weight.permute(2, 3, 1, 0).reshape(9, -1)
+        return (_both_axes(_G_TIMES_24, weight.dtype) / 24**2 @ by_position).view(-1, inputs, outputs)
 
 
 class _Convolve(torch.autograd.Function):

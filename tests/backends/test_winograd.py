@@ -143,6 +143,9 @@ def test_a_convolution_of_the_users_own_kind_does_not_suit() -> None:
             return super().forward(x) * 2
 
     assert not suits(Scaled(128, 128, 3, padding=1))
+    layer = torch.nn.Conv2d(128, 128, 3, padding=1)
+    layer.forward = lambda x: x * 2
+    assert not suits(layer)
 
 
 def residual_network() -> tl.Model:
