@@ -33,6 +33,8 @@ _EVERYWHERE = _REACH + 1
 
 # With fewer channels the transformations cost what the products save.
 _LEAST_CHANNELS = 128
+# Of the usual number of products; more are left where tiles reach far over the edges of a small map.
+_MOST_PRODUCTS = 0.5
 # Bytes of input that are transformed at once: few enough to stay in the processor's cache.
 _BLOCK = 5 << 20
 
@@ -70,11 +72,17 @@ class WinogradConvolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, K, H, W), channels last."""
-        if x.dim() != 4 or x.numel() == 0:
+        if x.dim() != 4 or x.numel() == 0 or _products(*x.shape[2:]) > _MOST_PRODUCTS:
             return super().forward(x)
         bias = None if self.bias is None else self.bias.detach()
         scores: Tensor = _Convolve.apply(x, bias, self._there, self._back)
         return scores
+
+
+def _products(height: int, width: int) -> float:
+    """How many products there are for a map of this size, in parts of the usual nine per output."""
+    tiles = -(-height // _TILE) * -(-width // _TILE)
+    return _REACH**2 * tiles / (9 * height * width)
 
 
 class _Filters:
