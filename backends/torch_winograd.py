@@ -27,7 +27,7 @@ _B_TRANSPOSED = (
     (0, 4, 0, -5, 0, 1),
 )
 _G_TIMES_24 = ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 24))
-_TILE, _REACH = 4, 6
+_TILE, _REACH, _POINTS = 4, 6, 36
 # What is added to the product at the points (1, 1) arrives in all 16 outputs of a tile, with the factor 1.
 _EVERYWHERE = _REACH + 1
 
@@ -82,7 +82,7 @@ class WinogradConvolution(nn.Conv2d):
 def _products(height: int, width: int) -> float:
     """How many products there are for a map of this size, in parts of the usual nine per output."""
     tiles = -(-height // _TILE) * -(-width // _TILE)
-    return _REACH**2 * tiles / (9 * height * width)
+    return _POINTS * tiles / (9 * height * width)
 
 
 class _Filters:
@@ -130,21 +130,21 @@ def _convolved(x: Tensor, filters: Tensor, bias: Tensor | None) -> Tensor:
     y = torch.empty((samples, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
     by_pixel = y.permute(0, 2, 3, 1)
     # So many pictures at once, and of large ones so many rows of tiles, as stay in the cache.
-    room = _BLOCK // (_REACH**2 * columns * inputs * x.element_size())
+    room = _BLOCK // (_POINTS * columns * inputs * x.element_size())
     lines = min(rows, max(1, room))
     pictures = min(samples, max(1, room // rows))
-    here, there = (x.new_empty(_REACH**2 * pictures * lines * columns * max(inputs, outputs)) for _ in range(2))
+    here, there = (x.new_empty(_POINTS * pictures * lines * columns * max(inputs, outputs)) for _ in range(2))
     for first, top in itertools.product(range(0, samples, pictures), range(0, rows, lines)):
         pieces = windows[:, :, first : first + pictures, top : top + lines]
         some, high = pieces.shape[2:4]
         tiles = some * high * columns
-        flat = _part(here, _REACH**2, tiles * inputs)
+        flat = _part(here, _POINTS, tiles * inputs)
         flat.view(pieces.shape).copy_(pieces)
-        points = torch.mm(into_points, flat, out=_part(there, _REACH**2, tiles * inputs))
-        products = torch.bmm(points.view(-1, tiles, inputs), filters, out=_part(here, _REACH**2, tiles, outputs))
+        points = torch.mm(into_points, flat, out=_part(there, _POINTS, tiles * inputs))
+        products = torch.bmm(points.view(-1, tiles, inputs), filters, out=_part(here, _POINTS, tiles, outputs))
         if bias is not None:
             products[_EVERYWHERE] += bias
-        made = torch.mm(into_tiles, products.view(_REACH**2, -1), out=_part(there, _TILE**2, tiles * outputs))
+        made = torch.mm(into_tiles, products.view(_POINTS, -1), out=_part(there, _TILE**2, tiles * outputs))
         by_place = made.view(_TILE, _TILE, some, high, columns, outputs)
         region = by_pixel[first : first + some, _TILE * top : _TILE * (top + high)]
         for row, column in itertools.product(range(_TILE), repeat=2):

@@ -37,22 +37,17 @@ def exact(model: Model) -> Model:
 
 
 def _batch_norm(layer: Net, original: Callable[[Any], Any], x: Any) -> Any:
+    from ..backends.torch_on_paddle.table import exactly
+
     if layer.weight is None or layer.bias is None:
         return original(x)
     shape = [1, -1, *[1] * (x.ndim - 2)]
-    factor = layer.weight * (layer._variance + _number(layer._epsilon)) ** -0.5
+    factor = layer.weight * (layer._variance + exactly(layer._epsilon, x)) ** -0.5
     return x * factor.reshape(shape) + (layer.bias - layer._mean * factor).reshape(shape)
 
 
 def _hard_sigmoid(_layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
     return (x + 3).clip(0, 6) / 6
-
-
-def _number(value: float) -> Any:
-    """What is added to a tensor otherwise, Paddle 2.6 rounds to single precision."""
-    import paddle
-
-    return paddle.to_tensor(value, dtype="float64")
 
 
 def _leaky_relu(layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
@@ -87,12 +82,15 @@ def _softplus(layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
 
 
 def _hardtanh(layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
-    return x.clip(layer._min, layer._max)
+    from ..backends.torch_on_paddle.activations import hardtanh
+
+    return hardtanh(x, layer._min, layer._max)
 
 
 def _softshrink(layer: Net, _original: Callable[[Any], Any], x: Any) -> Any:
-    limit = _number(layer._threshold)
-    return (x > limit).where(x - limit, (x < -limit).where(x + limit, x * 0))
+    from ..backends.torch_on_paddle.activations import softshrink
+
+    return softshrink(x, layer._threshold)
 
 
 def _dropout(layer: Net, original: Callable[[Any], Any], x: Any) -> Any:

@@ -117,7 +117,7 @@ class Epsilon:
         if self.epsilon < _TINY:
             return layer.z * quotient(backend, size, size, self.epsilon)
         # z / (z + ε sign z) without asking for the sign.
-        return layer.z * (size / (size + number(backend, size, self.epsilon)))
+        return layer.z * (size / (size + _number(backend, size, self.epsilon)))
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class WSquared:
 def quotient(backend: Backend, above: Tensor, below: Tensor, epsilon: float = 0.0) -> Tensor:
     """``above / (below + ε sign below)`` without gradient, with ``sign 0 = 1``; 0 where the denominator is 0."""
     above, below = backend.detach(above), backend.detach(below)
-    shift = number(backend, below, epsilon)
+    shift = _number(backend, below, epsilon)
     moved = backend.where(below < 0, below - shift, below + shift)
     if epsilon >= _TINY:
         return above / moved
@@ -211,6 +211,6 @@ def quotient(backend: Backend, above: Tensor, below: Tensor, epsilon: float = 0.
     return backend.where(nothing, moved * 0, above / backend.where(nothing, moved * 0 + 1, moved))
 
 
-def number(backend: Backend, like: Tensor, value: float) -> Tensor:
+def _number(backend: Backend, like: Tensor, value: float) -> Tensor:
     """A number in the precision of a tensor: what is added to a tensor otherwise, Paddle 2.6 rounds to single."""
     return backend.asarray(value, backend.dtype(like), backend.tensor_device(like))
