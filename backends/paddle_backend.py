@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -99,6 +100,12 @@ class PaddleBackend(Backend):
 
     def mean(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return paddle.mean(t, axis=axis, keepdim=keepdims)
+
+    def inner(self, a: Tensor, b: Tensor) -> Tensor:
+        # Short rows: one long sum in single precision would lose digits.
+        rows = math.prod(a.shape[:-2]) if a.ndim > 3 else a.shape[0]
+        products = paddle.matmul(a.reshape((rows, 1, -1)), b.reshape((rows, -1, 1)))
+        return products.reshape((a.shape[0], -1)).sum(axis=1)
 
     def amax(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         if t.size == 0:

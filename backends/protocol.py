@@ -149,6 +149,10 @@ class Backend(ABC):
     def mean(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 
     @abstractmethod
+    def inner(self, a: Tensor, b: Tensor) -> Tensor:
+        """Inner product of two tensors (N, ...) per sample, shape (N,), without making their product."""
+
+    @abstractmethod
     def amax(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """Maximum; equal maxima share the gradient in equal parts on both frameworks."""
 

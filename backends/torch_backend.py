@@ -87,6 +87,13 @@ class TorchBackend(Backend):
     def mean(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return torch.mean(t, dim=_all_axes(t, axis), keepdim=keepdims)
 
+    def inner(self, a: Tensor, b: Tensor) -> Tensor:
+        # Rows as they lie in memory, which are not copied.
+        if a.dim() == 4 and a.is_contiguous(memory_format=torch.channels_last):
+            a, b = (t.permute(0, 2, 3, 1) for t in (a, b))
+        rows = zip(a.reshape(len(a), -1), b.reshape(len(b), -1), strict=True)
+        return torch.stack([torch.dot(one, other) for one, other in rows])
+
     def amax(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return torch.amax(t, dim=_all_axes(t, axis), keepdim=keepdims)
 

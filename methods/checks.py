@@ -120,6 +120,6 @@ def baseline_like(baseline: Any, x: Array) -> Array:
         broadcast = np.broadcast_to(array, x.shape)
     except ValueError as error:
         raise InputError(f"The baseline {array.shape} does not fit the input {x.shape}.", cure) from error
-    if not np.isfinite(broadcast).all():
+    if not np.isfinite(array).all():
         raise InputError("The baseline holds NaN or infinite values.", "Use finite numbers.")
     return broadcast

@@ -47,6 +47,12 @@ OPERATIONS: dict[str, tuple[Callable[[Backend, Any], Any], Callable[[np.ndarray]
     "log_softmax": (lambda b, t: b.log_softmax(t, 2), lambda x: np.log(softmax(x, 2))),
     "matmul": (lambda b, t: b.matmul(t, b.asarray(B)), lambda x: x @ B),
     "matmul with a vector": (lambda b, t: b.matmul(t, b.asarray(B[0, :, 0])), lambda x: x @ B[0, :, 0]),
+    "inner": (lambda b, t: b.inner(t, b.asarray(X[::-1]) * t), lambda x: (x * x * X[::-1]).sum((1, 2))),
+    "inner of pictures": (
+        lambda b, t: b.inner(b.reshape(t, (3, 2, 2, 5)), b.permute(b.reshape(t, (3, 2, 5, 2)), (0, 1, 3, 2))),
+        lambda x: (x.reshape(3, 2, 2, 5) * x.reshape(3, 2, 5, 2).swapaxes(2, 3)).sum((1, 2, 3)),
+    ),
+    "inner of rows": (lambda b, t: b.inner(t[:, :, 0], t[:, :, 1]), lambda x: (x[:, :, 0] * x[:, :, 1]).sum(1)),
     "reshape": (lambda b, t: b.reshape(t, (3, -1)), lambda x: x.reshape(3, -1)),
     "reshape to one axis": (lambda b, t: b.reshape(t, [60]), lambda x: x.reshape(60)),
     "permute": (lambda b, t: b.permute(t, (2, 0, 1)), lambda x: x.transpose(2, 0, 1)),

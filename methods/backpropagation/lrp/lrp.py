@@ -163,9 +163,11 @@ def _bounds(low: Any, high: Any, x: Array, rule: str, composite: Composite) -> t
     bounds = baseline_like(low, x), baseline_like(high, x)
     if not (bounds[0] < bounds[1]).all():
         raise MethodError(f"low={low!r} is not below high={high!r}.", "Pass low=0, high=1 for pictures, for example.")
+    if "box" not in rule or not composite.needs_box:
+        return bounds
     slack = 1e-5 * (bounds[1] - bounds[0])
     outside = (x < bounds[0] - slack) | (x > bounds[1] + slack)
-    if "box" in rule and composite.needs_box and outside.any():
+    if outside.any():
         raise InputError(
             f"The input holds {x[outside][0]:.3g}, outside of low={low!r} to high={high!r}, between which the rule of "
             "the first layer expects it.",

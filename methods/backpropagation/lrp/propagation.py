@@ -23,8 +23,7 @@ first layer, so that a normalisation or padding inside the network is followed b
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -32,7 +31,7 @@ from ....backends.model import Model
 from ....backends.protocol import Backend, Handle, Net, OperationRule, Tensor
 from .composites import Composite
 from .folding import Norms, ScaleShift, folded
-from .rules import Affine, Rule, quotient
+from .rules import Affine, Rule, Share, quotient
 
 _CURVED = ("relu6", "elu", "gelu", "silu", "hardswish", "tanh", "softplus")
 _GATES = ("sigmoid", "hardsigmoid", "softmax")
@@ -60,14 +59,19 @@ class Books:
             return self.started * 0
         return self._backend.sum(relevance, self._axes(relevance))
 
-    def product(self, activation: Tensor, signal: Tensor) -> Tensor:
-        """``total(activation * signal)`` as products of rows with columns, which make nothing of the whole size."""
-        backend, shape = self._backend, self._backend.shape(activation)
-        if shape[0] != self._samples:
+    def inner(self, activation: Tensor, signal: Tensor) -> Tensor:
+        """``total(activation * signal)``."""
+        if self._backend.shape(activation)[0] != self._samples:
             return self.started * 0
-        rows = math.prod(shape[:-2]) if len(shape) > 3 else shape[0]
-        products = backend.matmul(backend.reshape(activation, (rows, 1, -1)), backend.reshape(signal, (rows, -1, 1)))
-        return backend.sum(backend.reshape(products, (shape[0], -1)), 1)
+        return self._backend.inner(activation, signal)
+
+    def add_biases(self, biases: Tensor, signal: Tensor) -> None:
+        """Book what biases, which are broadcast to the shape of their signal, took."""
+        lengths = self._backend.shape(biases)
+        first = len(self._backend.shape(signal)) - len(lengths)
+        alike = tuple(first + axis for axis, length in enumerate(lengths) if length == 1 and first + axis > 0)
+        summed = self._backend.sum(signal, alike, keepdims=True) if alike else signal
+        self.biases = self.biases + self.total(summed * biases)
 
     def _axes(self, t: Tensor) -> tuple[int, ...]:
         return tuple(range(1, len(self._backend.shape(t))))
@@ -135,58 +139,67 @@ class Propagation:
         """Book the relevance of the scores when its gradient is known."""
 
         def book(c: Tensor) -> None:
-            self.books.started = self.books.product(self.backend.detach(scores), c)
+            self.books.started = self.books.inner(self.backend.detach(scores), c)
 
         self.backend.on_grad(scores, book)
 
     def _layer(
         self, rule: Rule, call: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None = None
     ) -> Tensor:
-        backend, books = self.backend, self.books
+        backend = self.backend
         norm = self.norms.after.get(self.calls)
         first = self.composite.first if self.calls == 0 else None
         self.calls += 1
-        if first is None:
-            x = self._booked(x, lambda c: -books.product(values, c))
-        values = backend.detach(x)
         output = z = call(x, weight) if bias is None else call(x, weight, bias)
         if norm is not None:
             weight, bias = folded(backend, call, x, weight, bias, norm)
             z = output * norm.scale + norm.shift
-        y = (first or rule)(Affine(backend, call, x, weight, bias, z, None if first is None else self.box))
-        shared = backend.detach(y)
-        kept_back = backend.detach(z) - shared
+        box = None if first is None else self.box
+        shares = (first or rule)(Affine(backend, call, x, weight, bias, z, box))
+        # A first rule may not look at x, which is on the way from the input to the score all the same.
+        unused = [] if first is None else [x]
+        nothing = [backend.detach(t) * 0 for t in unused]
 
         def vjp(c: Tensor) -> list[Tensor]:
             c = c if norm is None else c * quotient(backend, norm.scale * 0 + 1, norm.scale)
-            books.stabiliser = books.stabiliser + books.product(kept_back, c)
-            if first is None:
-                books.biases = books.biases + books.product(shared, c)
-                return [c]
-            return [c, values * 0]
+            signals = [c if share.factor is None else c * share.factor() for share in shares]
+            self._book(z, c, shares, signals)
+            return signals + nothing
 
-        # A first rule may not look at x, which is on the way from the input to the score all the same.
-        output = backend.with_vjp(output, [y] if first is None else [y, x], vjp, own=y is not z)
+        inputs = [share.parts for share in shares] + unused
+        output = backend.with_vjp(output, inputs, vjp, own=output is not z)
         if norm is not None:
             self._normed.append(output)
         return output
 
-    def _booked(self, x: Tensor, taken: Callable[[Tensor], Tensor]) -> Tensor:
-        """``x``, which adds ``taken(c)`` to what biases took."""
-
-        def vjp(c: Tensor) -> tuple[Tensor]:
-            self.books.biases = self.books.biases + taken(c)
-            return (c,)
-
-        return self.backend.with_vjp(x, [x], vjp)
+    def _book(self, z: Tensor, c: Tensor, shares: Sequence[Share], signals: Sequence[Tensor]) -> None:
+        """Book what a layer that computes `z` keeps of ``z c`` when its shares hand on ``parts signal``."""
+        backend, books = self.backend, self.books
+        for share, signal in zip(shares, signals, strict=True):
+            if share.biases is not None:
+                books.add_biases(share.biases, signal)
+        # Single numbers are subtracted, not sums: the stabiliser's part may be less than the rounding of those.
+        if len(shares) == 1 and shares[0].parts is z:
+            if shares[0].factor is not None:
+                books.stabiliser = books.stabiliser + books.inner(backend.detach(z), c - signals[0])
+            return
+        rest = backend.detach(z) * c
+        for share, signal in zip(shares, signals, strict=True):
+            rest = rest - backend.detach(share.parts) * signal
+        books.stabiliser = books.stabiliser + books.total(rest)
 
     def _book_norm(self, layer: Net, inputs: tuple[Tensor, ...]) -> Any:
         """The shift of a batch norm that stands alone is a bias; ``c`` behind it is ``c / s`` before it."""
         if not inputs or any(inputs[0] is output for output in self._normed):
             return None
         norm: ScaleShift = self.norms.every[layer]
-        ratio = quotient(self.backend, norm.shift, norm.scale)
-        return (self._booked(inputs[0], lambda c: self.books.total(c * ratio)), *inputs[1:])
+        biases = quotient(self.backend, norm.shift, norm.scale)
+
+        def vjp(c: Tensor) -> list[Tensor]:
+            self.books.add_biases(biases, c)
+            return [c]
+
+        return (self.backend.with_vjp(inputs[0], inputs[:1], vjp), *inputs[1:])
 
     def _hand_on(self, call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         (x,) = inputs

@@ -5,8 +5,9 @@ a rule that shares ``R_j`` out in proportion to parts ``p_ij`` of ``p_j = Σ_i p
 
     ``y_j = p_j [z_j / p_j]``,    ``R_i = x_i Σ_j (∂y_j / ∂x_i) c_j = Σ_j p_ij / p_j R_j``,
 
-where what stands in brackets is a constant. A rule returns ``y``; autograd does the rest. Denominators are moved away
-from 0 by ``epsilon`` in the direction of their sign, and where one is 0 nothing is handed down.
+where what stands in brackets is a constant. A rule returns ``p`` and the bracket, which is computed on the way back;
+autograd does the rest. Denominators are moved away from 0 by ``epsilon`` in the direction of their sign, and where one
+is 0 nothing is handed down.
 """
 
 from __future__ import annotations
@@ -66,6 +67,16 @@ class Affine:
             total = total + self.call(backend.where(x < 0, x, x * 0), for_negative)
         return total
 
+    def biases(self, low: float | None = None, high: float | None = None) -> Tensor | None:
+        """The bias, clipped, of a shape that is broadcast to the layer's output."""
+        if self.bias is None:
+            return None
+        bias = self.backend.detach(self.bias)
+        if low is not None or high is not None:
+            bias = self.backend.clip(bias, low, high)
+        # A convolution's outputs count along the third axis from the end, those of a linear layer along the last.
+        return self.backend.reshape(bias, (-1, 1, 1)) if len(self.backend.shape(self.weight)) == 4 else bias
+
     def limits(self) -> tuple[Tensor, Tensor]:
         """The box in order: what comes before the layer may have turned it round."""
         assert self.box is not None
@@ -79,8 +90,27 @@ class Affine:
         return (high - low) * quotient(self.backend, self.backend.detach(high - low) * 0 + 1, high - low)
 
 
+@dataclass(frozen=True)
+class Share:
+    """One summand of ``y``: what is shared out in proportion to one kind of parts.
+
+    Attributes
+    ----------
+    parts : tensor
+        ``p_j``, with its gradient to the input.
+    biases : tensor or None
+        What in ``p_j`` is no input's; of any shape that is broadcast to that of `parts`.
+    factor : callable or None
+        Computes the constant in brackets; None: it is 1.
+    """
+
+    parts: Tensor
+    biases: Tensor | None = None
+    factor: Callable[[], Tensor] | None = None
+
+
 class Rule(Protocol):
-    """``rule(layer)`` is the ``y`` whose gradient hands relevance down.
+    """``rule(layer)`` are the summands of the ``y`` whose gradient hands relevance down.
 
     Attributes
     ----------
@@ -90,7 +120,7 @@ class Rule(Protocol):
 
     of_inputs: bool
 
-    def __call__(self, layer: Affine) -> Tensor: ...
+    def __call__(self, layer: Affine) -> list[Share]: ...
 
 
 @dataclass(frozen=True)
@@ -99,9 +129,9 @@ class Zero:
 
     of_inputs = False
 
-    def __call__(self, layer: Affine) -> Tensor:
+    def __call__(self, layer: Affine) -> list[Share]:
         """``y = z``."""
-        return layer.z
+        return [Share(layer.z, layer.biases())]
 
 
 @dataclass(frozen=True)
@@ -111,13 +141,18 @@ class Epsilon:
     epsilon: float
     of_inputs = False
 
-    def __call__(self, layer: Affine) -> Tensor:
+    def __call__(self, layer: Affine) -> list[Share]:
         """``y = z [z / (z + ε sign z)]``."""
-        backend, size = layer.backend, layer.backend.abs(layer.backend.detach(layer.z))
-        if self.epsilon < _TINY:
-            return layer.z * quotient(backend, size, size, self.epsilon)
-        # z / (z + ε sign z) without asking for the sign.
-        return layer.z * (size / (size + _number(backend, size, self.epsilon)))
+        backend, z = layer.backend, layer.backend.detach(layer.z)
+
+        def factor() -> Tensor:
+            size = backend.abs(z)
+            if self.epsilon < _TINY:
+                return quotient(backend, size, size, self.epsilon)
+            # z / (z + ε sign z) without asking for the sign.
+            return size / (size + _number(backend, size, self.epsilon))
+
+        return [Share(layer.z, layer.biases(), factor)]
 
 
 @dataclass(frozen=True)
@@ -132,12 +167,23 @@ class Gamma:
     epsilon: float
     of_inputs = False
 
-    def __call__(self, layer: Affine) -> Tensor:
-        """``y = p [z / p]`` with ``p = z + γ z⁺`` or ``p = z + γ z⁻``, where ``z = z⁺ + z⁻``."""
-        backend, z = layer.backend, layer.z
-        positive = layer.positive()
-        parts = z + self.gamma * backend.where(z > 0, positive, z - positive)
-        return parts * quotient(backend, z, parts, self.epsilon)
+    def __call__(self, layer: Affine) -> list[Share]:
+        """``y = p [z / p]`` with ``p = z + γ z⁺`` or ``p = z + γ z⁻ = (1 + γ) z − γ z⁺``, where ``z = z⁺ + z⁻``."""
+        backend, positive = layer.backend, layer.positive()
+        z, above = backend.detach(layer.z), backend.detach(positive)
+
+        def ratio() -> Tensor:
+            return quotient(backend, z, z + self.gamma * backend.where(z > 0, above, z - above), self.epsilon)
+
+        def of_all() -> Tensor:
+            shared = ratio()
+            return backend.where(z > 0, shared, (1 + self.gamma) * shared)
+
+        def of_positive() -> Tensor:
+            strengthened = self.gamma * ratio()
+            return backend.where(z > 0, strengthened, -strengthened)
+
+        return [Share(layer.z, layer.biases(), of_all), Share(positive, layer.biases(low=0.0), of_positive)]
 
 
 @dataclass(frozen=True)
@@ -149,14 +195,12 @@ class AlphaBeta:
     epsilon: float
     of_inputs = False
 
-    def __call__(self, layer: Affine) -> Tensor:
+    def __call__(self, layer: Affine) -> list[Share]:
         """``y = z⁺ [α z / z⁺] − z⁻ [β z / z⁻]``."""
-        backend, positive = layer.backend, layer.positive()
-        y = positive * (self.alpha * quotient(backend, layer.z, positive, self.epsilon))
-        if self.beta == 0:
-            return y
-        negative = layer.negative()
-        return y - negative * (self.beta * quotient(backend, layer.z, negative, self.epsilon))
+        shares = [_in_proportion(layer, layer.positive(), self.epsilon, layer.biases(low=0.0), self.alpha)]
+        if self.beta != 0:
+            shares.append(_in_proportion(layer, layer.negative(), self.epsilon, layer.biases(high=0.0), -self.beta))
+        return shares
 
 
 @dataclass(frozen=True)
@@ -166,12 +210,12 @@ class Box:
     epsilon: float
     of_inputs = True
 
-    def __call__(self, layer: Affine) -> Tensor:
+    def __call__(self, layer: Affine) -> list[Share]:
         """``y = p [z / p]`` with ``p = x w − l w⁺ − h w⁻``."""
         clip, call, weight = layer.backend.clip, layer.call, layer.weight
         low, high = layer.limits()
         parts = call(layer.x, weight) - call(low, clip(weight, low=0.0)) - call(high, clip(weight, high=0.0))
-        return parts * quotient(layer.backend, layer.z, parts, self.epsilon)
+        return [_in_proportion(layer, parts, self.epsilon)]
 
 
 @dataclass(frozen=True)
@@ -181,10 +225,9 @@ class Flat:
     epsilon: float
     of_inputs = True
 
-    def __call__(self, layer: Affine) -> Tensor:
+    def __call__(self, layer: Affine) -> list[Share]:
         """``y = p [z / p]`` with ``p_j = Σ_i 1``."""
-        parts = layer.call(layer.ones(), layer.weight * 0 + 1)
-        return parts * quotient(layer.backend, layer.z, parts, self.epsilon)
+        return [_in_proportion(layer, layer.call(layer.ones(), layer.weight * 0 + 1), self.epsilon)]
 
 
 @dataclass(frozen=True)
@@ -194,10 +237,22 @@ class WSquared:
     epsilon: float
     of_inputs = True
 
-    def __call__(self, layer: Affine) -> Tensor:
+    def __call__(self, layer: Affine) -> list[Share]:
         """``y = p [z / p]`` with ``p_j = Σ_i w_ij²``."""
-        parts = layer.call(layer.ones(), layer.weight * layer.weight)
-        return parts * quotient(layer.backend, layer.z, parts, self.epsilon)
+        return [_in_proportion(layer, layer.call(layer.ones(), layer.weight * layer.weight), self.epsilon)]
+
+
+def _in_proportion(
+    layer: Affine, parts: Tensor, epsilon: float, biases: Tensor | None = None, weight: float = 1.0
+) -> Share:
+    """``p [weight z / p]``."""
+    backend, z = layer.backend, layer.z
+
+    def factor() -> Tensor:
+        ratio = quotient(backend, z, parts, epsilon)
+        return ratio if weight == 1 else weight * ratio
+
+    return Share(parts, biases, factor)
 
 
 def quotient(backend: Backend, above: Tensor, below: Tensor, epsilon: float = 0.0) -> Tensor:
