@@ -235,6 +235,10 @@ class PaddleBackend(Backend):
             return layer._trainable_statistics and not layer._use_global_stats
         return isinstance(layer, paddle.nn.layer.norm._BatchNormBase) and layer._use_global_stats is False
 
+    def has_channels_last(self, layer: Net) -> bool:
+        layouts = [getattr(layer, name, None) for name in ("_data_format", "data_format", "_data_layout")]
+        return any(layout in {"NLC", "NHWC", "NDHWC"} for layout in layouts)
+
     def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
         tensors = canonical_tensors(net)
         shapes = {

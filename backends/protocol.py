@@ -243,6 +243,10 @@ class Backend(ABC):
     def uses_batch_statistics(self, layer: Net) -> bool:
         """Whether a layer's result for one sample depends on the others beside it, in evaluation mode too."""
 
+    def has_channels_last(self, layer: Net) -> bool:
+        """Whether a layer of pictures is built to have their channels on the last axis (NHWC)."""
+        return False
+
     @abstractmethod
     def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
         """Copy a canonical state into the network: all names and shapes must match, or nothing is changed."""

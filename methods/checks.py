@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..backends.model import Model
-from ..errors import InputError, MethodError, NonFiniteError
+from ..errors import InputError, LayerError, MethodError, NonFiniteError
 from .explanation import Array
 
 
@@ -75,6 +75,17 @@ def independent_samples(model: Model) -> None:
                 f"The batch norm '{name}' takes its statistics from the batch in evaluation mode too: a sample's score "
                 "depends on the samples beside it, and has no explanation of its own.",
                 "Build it to keep running statistics, the default of both frameworks, and train it so.",
+            )
+
+
+def channels_second(model: Model) -> None:
+    """Raise `LayerError` if a layer has its channels on the last axis, where a method expects (N, C, H, W)."""
+    for name, layer in model.backend.modules(model.net).items():
+        if model.backend.has_channels_last(layer):
+            raise LayerError(
+                f"Layer '{name}' has its channels on the last axis (NHWC), where this method would take them for "
+                "columns of a map.",
+                "Build the network with data_format='NCHW' and load the same weights: their layout does not change.",
             )
 
 

@@ -12,6 +12,7 @@ from ..errors import LayerError
 from ..figures import as_picture, feature_map_grid, tile_grid
 from ..figures.report import FigureItem, Row, Section, TableItem
 from ..methods import explain
+from ..methods.checks import channels_second
 from .config import FeatureMaps, FilterVisualisation
 from .output import Output
 from .setup import Say, Setup
@@ -70,6 +71,7 @@ def run_feature_maps(
     layers = chosen_layers(next(iter(setup.models.values())), config)
     activations, figures, numbers = {}, [], {}
     for backend, model in setup.models.items():
+        channels_second(model)
         say(f"{name}: feature maps on {backend}")
         with model.capture(layers) as seen:
             model.forward(setup.images)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...backends.model import Model
 from ...errors import LayerError
+from ..checks import channels_second
 from ..explanation import Array
 
 _CONVOLUTIONS = ("conv2d", "conv_transpose2d")
@@ -52,7 +53,8 @@ def target_layer(model: Model, x: Array, layer: str | None) -> str:
 
 
 def check_layer(model: Model, layer: str | None) -> None:
-    """Raise `LayerError` unless `layer` is None or the name of a layer."""
+    """Raise `LayerError` unless `layer` is None or the name of a layer, and unless maps are (N, C, H, W)."""
+    channels_second(model)
     if layer is None:
         return
     if not isinstance(layer, str):

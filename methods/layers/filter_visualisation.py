@@ -11,7 +11,7 @@ from ...backends.model import Model
 from ...backends.objective import Target
 from ...backends.protocol import Tensor
 from ...errors import LayerError
-from ..checks import pictures
+from ..checks import channels_second, pictures
 from ..explanation import Array
 from ..registry import Attribution, register
 from .ascent import Ascent, last_rise
@@ -77,6 +77,7 @@ def filter_visualisation(
     """
     ascent = Ascent(steps, learning_rate, l2, total_variation, baseline, blur, blur_every, jitter, seed)
     pictures(x, "filter_visualisation")
+    channels_second(model)
 
     def raised(native: Tensor, _part: slice) -> Tensor:
         return _channel(model, model.activation(native, layer), layer, filter)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,53 @@ def test_older_batch_norms_of_paddle_are_told_apart() -> None:
     assert backend.uses_batch_statistics(paddle.nn.BatchNorm(2, trainable_statistics=True))
     assert not backend.uses_batch_statistics(paddle.nn.BatchNorm(2))
     assert not backend.uses_batch_statistics(paddle.nn.BatchNorm(2, trainable_statistics=True, use_global_stats=True))
+
+
+def channels_last() -> Model:
+    """A Paddle network that turns its pictures to (N, H, W, C) first."""
+
+    class Net(paddle.nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = paddle.nn.Conv2D(3, 6, 3, data_format="NHWC")
+            self.norm = paddle.nn.BatchNorm2D(6, data_format="NHWC")
+            self.head = paddle.nn.Linear(6, 4)
+
+        def forward(self, x: Any) -> Any:
+            maps = self.norm(self.convolution(x.transpose([0, 2, 3, 1])))
+            return self.head(paddle.nn.functional.relu(maps).mean([1, 2]))
+
+    return tl.wrap(Net())
+
+
+@pytest.mark.parametrize(
+    "method", ["gradcam", "eigencam", "scorecam", "ablationcam", "cam", "guided_gradcam", "lrp", "filter_visualisation"]
+)
+def test_maps_with_their_channels_last_are_not_taken_for_others(method: str, rng: np.random.Generator) -> None:
+    need("paddle")
+    params = {"layer": "convolution", "filter": 0} if method == "filter_visualisation" else {}
+    with pytest.raises(tl.errors.LayerError, match=r"'convolution' has its channels on the last axis \(NHWC\)"):
+        tl.explain(channels_last(), rng.random((2, 3, 8, 8)), method, **params)
+
+
+def test_gradients_do_not_mind_channels_that_come_last(rng: np.random.Generator) -> None:
+    need("paddle")
+    values = tl.explain(channels_last(), rng.random((2, 3, 8, 8)), "saliency", 1).values
+    assert np.isfinite(values).all()
+    assert np.abs(values).max() > 0
+
+
+def test_every_spelling_of_channels_that_come_last_is_known() -> None:
+    backend, nn = need("paddle"), paddle.nn
+    last = [
+        nn.Conv1D(2, 2, 1, data_format="NLC"), nn.Conv2D(2, 2, 1, data_format="NHWC"),
+        nn.BatchNorm2D(2, data_format="NHWC"), nn.BatchNorm(2, data_layout="NHWC"),
+        nn.MaxPool2D(2, data_format="NHWC"), nn.AdaptiveAvgPool2D(1, data_format="NHWC"),
+        nn.Pad2D(1, data_format="NHWC"), nn.PReLU(2, data_format="NHWC"), nn.GroupNorm(2, 2, data_format="NHWC"),
+    ]  # fmt: skip
+    second = [
+        nn.Conv1D(2, 2, 1), nn.Conv2D(2, 2, 1), nn.BatchNorm1D(2), nn.BatchNorm2D(2), nn.BatchNorm(2), nn.MaxPool2D(2),
+        nn.Pad2D(1), nn.PReLU(2), nn.GroupNorm(2, 2), nn.Linear(2, 2), nn.ReLU(), nn.LayerNorm(2),
+    ]  # fmt: skip
+    assert [backend.has_channels_last(layer) for layer in last] == [True] * len(last)
+    assert [backend.has_channels_last(layer) for layer in second] == [False] * len(second)

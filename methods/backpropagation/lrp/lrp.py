@@ -10,7 +10,7 @@ from ....backends.chunks import BatchSize, chunk_size, chunks
 from ....backends.model import Model, per_sample
 from ....backends.objective import Of, Target, class_targets
 from ....errors import InputError, MethodError
-from ...checks import baseline_like, finite_gradient, finite_scores
+from ...checks import baseline_like, channels_second, finite_gradient, finite_scores
 from ...explanation import Array, ErrorEstimate
 from ...registry import Attribution, register
 from .composites import Composite, CompositeName, First, composite_of
@@ -177,6 +177,7 @@ def _bounds(low: Any, high: Any, x: Array, rule: str, composite: Composite) -> t
 
 
 def _check_layers(model: Model) -> None:
+    channels_second(model)
     for name, layer in model.backend.modules(model.net).items():
         kind = model.backend.kind(layer)
         if kind in _UNSEEN:
