@@ -262,6 +262,13 @@ class Backend(ABC):
         None where the framework knows no faster way. The caller compares the scores of both.
         """
 
+    def arrangement(self, net: Net, x: Tensor) -> Callable[[Tensor], Tensor] | None:
+        """Copies a batch like `x` into the order in memory in which the network computes it in less time.
+
+        None where the framework knows no better one. The caller compares the scores of both.
+        """
+        return None
+
     @abstractmethod
     def rough(self, net: Net, x: Tensor, precision: str) -> Net:
         """The network itself, computing in ``"bfloat16"``; `DeviceError` where that is not to be had."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Copying a network and running it once takes as long as some of the runs that become faster.
 _WORTH_PREPARING = 16
+# Trying another order in memory takes two runs of one sample.
+_WORTH_ARRANGING = 8
 
 
 def streamlined(model: Model, x: Array, evaluations: int) -> Model:
@@ -33,9 +35,44 @@ def streamlined(model: Model, x: Array, evaluations: int) -> Model:
             mine, its = (backend.numpy(each.scores(example)) for each in (model, quick))
         except Exception:  # a forward that looks into its layers may miss the batch norms, in any way it likes
             return model
-    # Rounding in float32; a batch norm that should not have been folded moves the scores far more.
-    close = its.shape == mine.shape and np.abs(its - mine).max() <= 1e-4 * np.abs(mine).max()
-    return quick if close else model
+    return quick if _close(mine, its) else model
+
+
+def arranged(model: Model, x: Array) -> Model:
+    """See `Model.arranged`."""
+    if len(x) < _WORTH_ARRANGING:
+        return model
+    backend = model.backend
+    arrange = backend.arrangement(model.net, model.tensor(x[:1]))
+    if arrange is None:
+        return model
+    other = copy.copy(model)
+    other.arrange = arrange
+    layers = backend.modules(model.net).values()
+    tried = (x.shape[1:], id(model.preprocess), id(model.output), *map(id, layers))
+    if tried not in model.arrangements:
+        model.arrangements[tried] = _same_scores(model, other, x)
+    return other if model.arrangements[tried] else model
+
+
+def _same_scores(model: Model, other: Model, x: Array) -> bool:
+    """Whether two models of one network give the same scores for the first sample."""
+    backend = model.backend
+    found = []
+    with backend.frozen(model.net), backend.no_grad():
+        for each in (model, other):
+            # A network may draw random numbers: the same ones both times, and none of the user's.
+            with backend.seeded(0):
+                try:
+                    found.append(backend.numpy(each.scores(model.tensor(x[:1]))))
+                except Exception:  # a network may refuse another order in memory in any way it likes
+                    return False
+    return _close(*found)
+
+
+def _close(mine: Array, its: Array) -> bool:
+    """Equal but for rounding in float32; a batch norm that should not have been folded moves the scores far more."""
+    return its.shape == mine.shape and bool(np.abs(its - mine).max() <= 1e-4 * np.abs(mine).max())
 
 
 def rough(model: Model, x: Array, precision: str) -> Model:

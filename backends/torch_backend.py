@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import chain
 from types import ModuleType
 from typing import Any
@@ -215,6 +216,18 @@ class TorchBackend(Backend):
         from .torch_folding import streamlined
 
         return streamlined(net, x, evaluations)
+
+    def arrangement(self, net: Net, x: Tensor) -> Callable[[Tensor], Tensor] | None:
+        from .torch_folding import is_watched
+
+        if x.dim() != 4 or x.dtype != torch.float32 or x.device.type != "cpu" or torch.is_inference_mode_enabled():
+            return None
+        modules = list(net.modules())
+        if any(is_watched(module) for module in modules):
+            return None
+        if not any(isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)) for module in modules):
+            return None
+        return partial(torch.clone, memory_format=torch.channels_last)
 
     def rough(self, net: Net, x: Tensor, precision: str) -> Net:
         from .torch_folding import rough

@@ -31,7 +31,7 @@ def streamlined(net: Net, x: Tensor, evaluations: int) -> Net | None:
     The caller has to make sure that both give the same scores: a network may look into its layers, and what its forward
     would do with other inputs than `x` is not seen.
     """
-    if not isinstance(net, nn.Module) or any(_is_watched(module) for module in net.modules()):
+    if not isinstance(net, nn.Module) or any(is_watched(module) for module in net.modules()):
         return None
     if torch.is_inference_mode_enabled():
         return None
@@ -56,7 +56,7 @@ def streamlined(net: Net, x: Tensor, evaluations: int) -> Net | None:
     return quick.eval().requires_grad_(False)
 
 
-def _is_watched(module: nn.Module) -> bool:
+def is_watched(module: nn.Module) -> bool:
     """Whether somebody has hooks on the layer, which the copy would not call, or computes its weights anew."""
     return bool(
         module._forward_hooks

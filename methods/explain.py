@@ -10,10 +10,10 @@ import numpy as np
 
 from ..backends.model import Model
 from ..backends.objective import Target
-from ..errors import InputError, MethodError, suggest
+from ..errors import InputError, MethodError, ModelError, TwinlensError, suggest
 from .checks import finite_weights, independent_samples
-from .explanation import Explanation
-from .registry import get_method
+from .explanation import Array, Explanation
+from .registry import Attribution, Method, get_method
 
 
 def explain(
@@ -67,7 +67,7 @@ def explain(
     # A copy: what the caller does to the array afterwards must not change what was explained.
     x = model.check_input(x).copy()
     start = time.perf_counter()
-    found = chosen.function(model, x, target, **merged)
+    found = _attribution(chosen, model, x, target, merged)
     return Explanation(
         values=found.values,
         inputs=x,
@@ -84,6 +84,18 @@ def explain(
         evaluations=None if found.budget is None else found.budget.evaluations,
         stopped=None if found.budget is None else found.budget.stopped,
     )
+
+
+def _attribution(method: Method, model: Model, x: Array, target: Target, params: dict[str, Any]) -> Attribution:
+    arranged = model.arranged(x)
+    if arranged is not model:
+        try:
+            return method.function(arranged, x, target, **params)
+        except Exception as error:
+            # The network's own code may mind the other order in memory; of the call twinlens would say the same again.
+            if isinstance(error, TwinlensError) and not isinstance(error, ModelError):
+                raise
+    return method.function(model, x, target, **params)
 
 
 def _recorded(model: Model, value: Any) -> Any:
