@@ -10,6 +10,9 @@ from ..backends.model import Model
 from ..errors import InputError, LayerError, MethodError, NonFiniteError
 from .explanation import Array
 
+# Rounding up a small map moves its form by less than the one; the other is below 96 channels on 56 rows (Swin).
+_CLOSE, _FAR_OFF = 1.3, 1.6
+
 
 def positive_count(name: str, value: Any) -> int:
     """Return a whole number of at least one, or raise `MethodError` naming the parameter."""
@@ -87,6 +90,33 @@ def channels_second(model: Model) -> None:
                 "columns of a map.",
                 "Build the network with data_format='NCHW' and load the same weights: their layout does not change.",
             )
+
+
+def second_in_shape(shape: tuple[int, ...], layer: str, picture: tuple[int, ...]) -> None:
+    """Raise `LayerError` if activations of this shape have the form of maps (N, H, W, C) and not of (N, C, H, W).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the activations.
+    layer : str
+    picture : tuple of int
+        Height and width of the picture, whose form a map has more or less.
+    """
+    if len(shape) != 4 or len(picture) != 2 or 0 in shape:
+        return
+    if _unlike(shape[2:], picture) > _FAR_OFF and _unlike(shape[1:3], picture) < _CLOSE:
+        raise LayerError(
+            f"Layer '{layer}' returns shape {shape}: its channels seem to come last, (samples, height, width, "
+            "channels), where this method needs them second.",
+            "Choose a layer behind the one that puts them second, such as 'permute' in torchvision's Swin.",
+        )
+
+
+def _unlike(size: tuple[int, ...], picture: tuple[int, ...]) -> float:
+    """By which factor the ratio of height to width differs from the picture's."""
+    ratio = size[0] * picture[1] / (size[1] * picture[0])
+    return max(ratio, 1 / ratio)
 
 
 def finite_scores(scores: Array, what: str = "scores") -> Array:

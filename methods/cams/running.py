@@ -77,7 +77,7 @@ def look(model: Model, x: Array, layer: str) -> Seen:
     backend = model.backend
     with backend.frozen(model.net), backend.no_grad():
         scores, [activation] = model.activations(model.tensor(x), [layer])
-    return Seen(finite_scores(backend.numpy(scores)), _maps(model, activation, layer))
+    return Seen(finite_scores(backend.numpy(scores)), _maps(model, activation, layer, x))
 
 
 def look_with_gradient(model: Model, x: Array, layer: str, target: Target, of: Of) -> SeenBothWays:
@@ -91,7 +91,7 @@ def look_with_gradient(model: Model, x: Array, layer: str, target: Target, of: O
     with backend.frozen(model.net):
         with model.hook(layer, post=begin):
             scores, [activation] = model.activations(model.tensor(x), [layer])
-        maps = _maps(model, activation, layer)
+        maps = _maps(model, activation, layer, x)
         explained = model.explained(scores, target, of)
         try:
             (gradient,) = backend.grad(backend.sum(explained), [activation])
@@ -197,8 +197,8 @@ def finished(
     return Attribution(small.astype(x.dtype), scores, classes, error, extras, budget)
 
 
-def _maps(model: Model, activation: Any, layer: str) -> Array:
-    check_maps(model.backend.shape(activation), layer)
+def _maps(model: Model, activation: Any, layer: str, x: Array) -> Array:
+    check_maps(model.backend.shape(activation), layer, x.shape[2:])
     return finite_scores(model.backend.numpy(activation), f"activations at '{layer}'").astype(np.float64)
 
 

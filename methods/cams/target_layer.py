@@ -8,7 +8,7 @@ from typing import Any
 
 from ...backends.model import Model
 from ...errors import LayerError
-from ..checks import channels_second
+from ..checks import channels_second, second_in_shape
 from ..explanation import Array
 
 _CONVOLUTIONS = ("conv2d", "conv_transpose2d")
@@ -62,10 +62,11 @@ def check_layer(model: Model, layer: str | None) -> None:
     model.layer(layer)
 
 
-def check_maps(shape: tuple[int, ...], layer: str) -> None:
-    """Raise `LayerError` unless a layer's activations are maps (samples, channels, height, width)."""
+def check_maps(shape: tuple[int, ...], layer: str, picture: tuple[int, ...]) -> None:
+    """Raise `LayerError` unless a layer's activations are maps (samples, channels, height, width) of a picture."""
     if len(shape) != 4:
         raise LayerError(
             f"Layer '{layer}' returns shape {shape}, not maps (samples, channels, height, width).",
             "Choose a layer that does, such as a convolution; of a vision transformer that is its patch embedding.",
         )
+    second_in_shape(shape, layer, picture)

@@ -11,7 +11,7 @@ from ...backends.model import Model
 from ...backends.objective import Target
 from ...backends.protocol import Tensor
 from ...errors import LayerError
-from ..checks import channels_second, pictures
+from ..checks import channels_second, pictures, second_in_shape
 from ..explanation import Array
 from ..registry import Attribution, register
 from .ascent import Ascent, last_rise
@@ -80,7 +80,9 @@ def filter_visualisation(
     channels_second(model)
 
     def raised(native: Tensor, _part: slice) -> Tensor:
-        return _channel(model, model.activation(native, layer), layer, filter)
+        activation = model.activation(native, layer)
+        second_in_shape(model.backend.shape(activation), layer, x.shape[2:])
+        return _channel(model, activation, layer, filter)
 
     reached, course = ascent.climb(model, x, raised, batch_size)
     return Attribution(reached, model.forward(x, batch_size), None, last_rise(course), extras={"activation": course})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend, Model
-from twinlens.methods.checks import finite_weights, independent_samples
+from twinlens.methods.checks import finite_weights, independent_samples, second_in_shape
 
 from ..frameworks import need, paddle, torch
 from ..nets import small_net
@@ -125,3 +126,25 @@ def test_every_spelling_of_channels_that_come_last_is_known() -> None:
     ]  # fmt: skip
     assert [backend.has_channels_last(layer) for layer in last] == [True] * len(last)
     assert [backend.has_channels_last(layer) for layer in second] == [False] * len(second)
+
+
+@pytest.mark.parametrize(
+    ("shape", "picture", "last"),
+    [
+        ((2, 7, 7, 768), (224, 224), True),
+        ((2, 56, 56, 96), (224, 224), True),
+        ((2, 7, 10, 64), (224, 320), True),
+        ((2, 768, 7, 7), (224, 224), False),
+        ((2, 64, 64, 64), (128, 128), False),
+        ((2, 512, 1, 26), (32, 100), False),  # strides that differ along the axes
+        ((2, 3, 2, 3), (70, 99), False),
+        ((2, 1, 1, 1), (8, 8), False),
+        ((2, 49, 768), (224, 224), False),
+        ((2, 768), (224, 224), False),
+    ],
+)
+def test_channels_that_come_last_are_told_by_the_form_of_the_maps(
+    shape: tuple[int, ...], picture: tuple[int, ...], last: bool
+) -> None:
+    with pytest.raises(tl.errors.LayerError, match="come last") if last else nullcontext():
+        second_in_shape(shape, "features", picture)

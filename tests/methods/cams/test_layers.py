@@ -129,6 +129,27 @@ def test_tokens_and_vectors_are_not_maps(backend: Backend, method: str) -> None:
     assert str(found.extras["layer"]) == "patches"
 
 
+@pytest.mark.parametrize("method", [*WITHOUT_CAM, "filter_visualisation"])
+def test_maps_with_their_channels_last_are_refused_by_their_form(backend: Backend, method: str) -> None:
+    nn = backend.nn
+
+    def forward(net: Any, x: Any) -> Any:
+        return net.fc(backend.mean(net.rows_and_columns_first(net.relu(net.maps(x))), (1, 2)))
+
+    net = build(
+        backend,
+        forward,
+        maps=nn.Conv2d(3, 16, 3),
+        relu=nn.ReLU(),
+        rows_and_columns_first=nn.Module(lambda _net, x: backend.permute(x, (0, 2, 3, 1))),
+        fc=nn.Linear(16, 2),
+    )
+    params = {"filter": 0, "layer": "maps"} if method == "filter_visualisation" else {}
+    tl.explain(wrap(net), pictures(1), method, **params)
+    with pytest.raises(tl.errors.LayerError, match=r"returns shape \(1, 6, 6, 16\): its channels seem to come last"):
+        tl.explain(wrap(net), pictures(1), method, **params | {"layer": "rows_and_columns_first"})
+
+
 @pytest.mark.parametrize("method", WITHOUT_CAM)
 def test_a_network_without_convolutions_has_no_layer_to_choose(backend: Backend, method: str) -> None:
     with pytest.raises(tl.errors.LayerError, match="runs no convolution"):
