@@ -286,10 +286,11 @@ class PaddleBackend(Backend):
         if outputs.stop_gradient or any(t.stop_gradient for t in inputs):
             raise NoGradientError(
                 "The score has no gradient: the network cuts the graph between its input and its output.",
-                "Look for paddle.no_grad(), .detach(), .numpy() or argmax in its forward or around this call.",
+                "Look in forward or around this call for paddle.no_grad(), .detach(), .numpy(), argmax or recompute.",
             )
         check_seeds(self.shape(outputs), None if seeds is None else self.shape(seeds))
-        with _ONE_AT_A_TIME:
+        # After an error in a part that is computed again, Paddle would leave gradients switched off.
+        with _ONE_AT_A_TIME, paddle.set_grad_enabled(paddle.is_grad_enabled()):
             _HOOK_ERRORS.clear()
             try:
                 gradients = paddle.grad(
@@ -299,10 +300,16 @@ class PaddleBackend(Backend):
                     create_graph=create_graph,
                     allow_unused=True,
                 )
-            except OSError:
+            except OSError as error:
                 if _HOOK_ERRORS:
                     raise _HOOK_ERRORS.pop() from None
-                raise
+                if "recompute" not in str(error):
+                    raise
+                raise NoGradientError(
+                    "The network computes parts of itself again on the way back (recompute), without what this method "
+                    "changes in them.",
+                    "Call these parts in its forward as they are: recompute only saves memory.",
+                ) from error
         if any(gradient is None for gradient in gradients):
             raise NoGradientError(
                 "No gradient arrives: the score does not depend on what it is differentiated by.",

@@ -126,6 +126,25 @@ def _hiding() -> Iterator[Callable[..., Any]]:
     yield paddle.base.core.eager.run_partial_grad
 
 
+def _recomputing() -> Iterator[Callable[..., Any]]:
+    """Functions that run a part of a network without a graph, and again on the way back, where no rule would see it."""
+    for package in ("recompute.recompute", "recompute", "utils"):
+        module = sys.modules.get(f"paddle.distributed.fleet.{package}")
+        if isinstance(function := getattr(module, "recompute", None), types.FunctionType):
+            yield function
+
+
+def _kept(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def stand_in(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not _visible.get():
+            return original(function, *args, **kwargs)
+        own = {name: value for name, value in kwargs.items() if name not in ("preserve_rng_state", "use_reentrant")}
+        return function(*args, **own)
+
+    return stand_in
+
+
 @contextmanager
 def _seen_by(rules: tuple[Mapping[str, OperationRule], ...]) -> Iterator[None]:
     token = _visible.set(rules)
@@ -190,6 +209,7 @@ def _stand_ins() -> dict[int, tuple[Any, Any]]:
     """What is replaced and by what, by the identity of the original."""
     pairs = [(operation.original, _asking(operation)) for operation in _operations()]
     pairs += [(original, _hidden(original)) for original in _hiding()]
+    pairs += [(original, _kept(original)) for original in _recomputing()]
     return {id(original): (original, stand_in) for original, stand_in in pairs}
 
 

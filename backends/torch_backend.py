@@ -246,12 +246,21 @@ class TorchBackend(Backend):
         if not outputs.requires_grad or not all(t.requires_grad for t in inputs):
             raise NoGradientError(
                 "The score has no gradient: the network cuts the graph between its input and its output.",
-                "Look for torch.no_grad(), .detach(), .data, .numpy() or argmax in its forward or around this call.",
+                "Look in forward or around this call for no_grad(), .detach(), .data, .numpy(), argmax or checkpoint.",
             )
         check_seeds(self.shape(outputs), None if seeds is None else self.shape(seeds))
-        gradients = torch.autograd.grad(
-            outputs, list(inputs), grad_outputs=seeds, create_graph=create_graph, allow_unused=True
-        )
+        try:
+            gradients = torch.autograd.grad(
+                outputs, list(inputs), grad_outputs=seeds, create_graph=create_graph, allow_unused=True
+            )
+        except RuntimeError as error:
+            if "checkpoint" not in str(error):
+                raise
+            raise NoGradientError(
+                "The network computes parts of itself again on the way back (torch.utils.checkpoint), without what "
+                "this method changes in them.",
+                "Switch it off: memory_efficient=False, gradient_checkpointing_disable(), or a plain call in forward.",
+            ) from error
         if any(gradient is None for gradient in gradients):
             raise NoGradientError(
                 "No gradient arrives: the score does not depend on what it is differentiated by.",

@@ -93,7 +93,7 @@ def _attribution(method: Method, model: Model, x: Array, target: Target, params:
             return method.function(arranged, x, target, **params)
         except Exception as error:
             # The network's own code may mind the other order in memory; of the call twinlens would say the same again.
-            if isinstance(error, TwinlensError) and not isinstance(error, ModelError):
+            if isinstance(error, TwinlensError) and type(error) is not ModelError:
                 raise
     return method.function(model, x, target, **params)
 

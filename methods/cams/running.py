@@ -98,7 +98,8 @@ def look_with_gradient(model: Model, x: Array, layer: str, target: Target, of: O
         except NoGradientError as error:
             raise NoGradientError(
                 f"No gradient of the explained score arrives at layer '{layer}'.",
-                "Choose a layer on the way from the input to the score, with nothing behind it that cuts the gradient.",
+                "Choose a layer on the way from the input to the score, with nothing behind it that cuts the gradient "
+                "(detach, no_grad) and nothing around it that computes it twice (checkpoint, recompute).",
             ) from error
     return SeenBothWays(
         finite_scores(backend.numpy(scores)),

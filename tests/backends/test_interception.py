@@ -22,6 +22,9 @@ from ..frameworks import need
 
 Call = Callable[[Any], Any]
 
+# Sums of some dozens of products: single elements may cancel, and their rounding depends on where the memory lies.
+CANCELLED = 1e-13
+
 
 def native(backend: Backend) -> tuple[Any, Any, Any]:
     """The framework, its layers and its functions."""
@@ -192,7 +195,7 @@ def test_a_rule_gives_the_value_and_the_gradient_of_every_spelling(backend: Back
         with backend.intercept({key: doubled}):
             seen_value, seen_gradient = value_and_gradient(backend, function, x)
         np.testing.assert_array_equal(seen_value, 2 * value, err_msg=name)
-        np.testing.assert_allclose(seen_gradient, 2 * gradient, rtol=1e-12, err_msg=name)
+        assert np.abs(seen_gradient - 2 * gradient).max() <= CANCELLED * np.abs(gradient).max(), name
 
 
 def tripling_gradients(backend: Backend) -> SameOutput:
@@ -211,7 +214,7 @@ def test_a_rule_that_keeps_the_output_changes_the_gradient_of_every_spelling(bac
         with backend.intercept({key: tripling_gradients(backend)}):
             seen_value, seen_gradient = value_and_gradient(backend, function, x)
         np.testing.assert_array_equal(seen_value, value, err_msg=name)
-        np.testing.assert_allclose(seen_gradient, 3 * gradient, rtol=1e-12, err_msg=name)
+        assert np.abs(seen_gradient - 3 * gradient).max() <= CANCELLED * np.abs(gradient).max(), name
 
 
 def test_a_rule_that_keeps_the_output_holds_for_a_part_that_is_computed_in_place() -> None:
