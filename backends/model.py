@@ -91,6 +91,7 @@ class Model:
         self.measuring = False
         self.arrange: Callable[[Tensor], Tensor] = _copied
         self.arrangements: dict[tuple[Any, ...], bool] = {}
+        self.unmixed: set[tuple[Any, ...]] = set()
 
     def __repr__(self) -> str:
         return f"Model({self.name}, backend={self.backend.name!r}, dtype={self.dtype!r}, device={self.device!r})"
@@ -324,6 +325,11 @@ class Model:
     def tensor(self, x: Array) -> Tensor:
         """Copy a checked array to the network's device."""
         return self.backend.asarray(x, self.dtype, self.device)
+
+    def make_up(self, sample_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """What a run on such samples is made of: equal for as long as no layer is put in the place of another."""
+        layers = self.backend.modules(self.net).values()
+        return (sample_shape, id(self.preprocess), id(self.output), *map(id, layers))
 
     # -- layers ------------------------------------------------------------------------------------------------
 

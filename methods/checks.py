@@ -70,8 +70,11 @@ def finite_weights(model: Model) -> None:
             )
 
 
-def independent_samples(model: Model) -> None:
+def independent_samples(model: Model, x: Array) -> None:
     """Raise `MethodError` if the score of one sample depends on the samples beside it: then none can be explained."""
+    make_up = model.make_up(x.shape[1:])
+    if make_up in model.unmixed:
+        return
     for name, layer in model.backend.modules(model.net).items():
         if model.backend.uses_batch_statistics(layer):
             raise MethodError(
@@ -79,6 +82,40 @@ def independent_samples(model: Model) -> None:
                 "depends on the samples beside it, and has no explanation of its own.",
                 "Build it to keep running statistics, the default of both frameworks, and train it so.",
             )
+    if _mixes_samples(model, x[:1]):
+        raise MethodError(
+            "The network mixes the samples of a batch: a sample's score depends on the samples beside it, and has no "
+            "explanation of its own.",
+            "Look in its forward for max, mean or std of a whole batch, and take them over all axes but the first.",
+        )
+    model.unmixed.add(make_up)
+
+
+def _mixes_samples(model: Model, sample: Array) -> bool:
+    """Whether a sample has other scores beside one that is unlike it."""
+    backend = model.backend
+
+    def scores(x: Array, seed: int = 0) -> Array:
+        with backend.seeded(seed):
+            return backend.numpy(model.scores(model.tensor(x)))[0]
+
+    before, model.measuring = model.measuring, True
+    try:
+        with backend.frozen(model.net), backend.no_grad():
+            alone, beside = scores(sample), scores(np.concatenate([sample, 2 * sample + 1]))
+            # A network that draws random numbers has other scores each time.
+            return not _alike(alone, beside) and _alike(alone, scores(sample, seed=1))
+    except Exception:  # a network may refuse numbers or batches that nobody gave it in any way it likes
+        return False
+    finally:
+        model.measuring = before
+
+
+def _alike(one: Array, other: Array) -> bool:
+    """Equal but for the rounding of a batch of another size."""
+    if one.shape != other.shape:
+        return False
+    return bool(np.allclose(one, other, rtol=0, atol=1e-3 * np.abs(one).max(), equal_nan=True))
 
 
 def channels_second(model: Model) -> None:

@@ -62,10 +62,10 @@ def explain(
         if value is inspect.Parameter.empty:
             raise MethodError(f"The method '{method}' needs the parameter '{name}'.", f"Pass {name}=...")
     finite_weights(model)
-    independent_samples(model)
     merged = {name: _recorded(model, value) for name, value in merged.items()}
     # A copy: what the caller does to the array afterwards must not change what was explained.
     x = model.check_input(x).copy()
+    independent_samples(model, x)
     start = time.perf_counter()
     found = _attribution(chosen, model, x, target, merged)
     return Explanation(

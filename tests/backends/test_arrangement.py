@@ -10,6 +10,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend, Model, quick
+from twinlens.methods.checks import independent_samples
 
 from ..frameworks import need, torch
 from ..nets import pictures, small_net
@@ -45,6 +46,7 @@ class Seen:
 
     def explained(self, x: np.ndarray) -> np.ndarray:
         """What `explain` says, with `orders` those of its own runs."""
+        independent_samples(self.model, x)
         self.orders.clear()
         values = tl.explain(self.model, x, "saliency", 1).values
         assert values.flags.c_contiguous
@@ -134,7 +136,8 @@ def test_who_looks_into_a_layer_sees_the_usual_order() -> None:
     handle = net.model.net.convolution.register_forward_hook(lambda _l, _i, output: seen.append(output.is_contiguous()))
     net.explained(pictures(MANY))
     handle.remove()
-    assert seen == [True]
+    assert seen
+    assert all(seen)
     with net.model.capture("convolution") as captured:
         net.explained(pictures(MANY))
     assert net.orders == [False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,8 +13,9 @@ import twinlens as tl
 from twinlens.backends import Backend, Model
 from twinlens.methods.checks import finite_weights, independent_samples, second_in_shape
 
+from ..backends.nets import build
 from ..frameworks import need, paddle, torch
-from ..nets import small_net
+from ..nets import pictures, small_net
 
 
 def spoil(model: Model, name: str, value: float) -> None:
@@ -67,8 +69,62 @@ def test_samples_that_depend_on_one_another_are_not_explained(backend: Backend, 
         tl.explain(own_statistics(backend), x, "saliency", target=0)
 
 
+NOISE = np.random.default_rng(0)
+MIXING: dict[str, Callable[[Backend, Any], Any]] = {
+    "the largest of the batch": lambda backend, x: x / backend.amax(x),
+    "the mean of the batch": lambda backend, x: x - backend.mean(x, 0, keepdims=True),
+    "the sample before": lambda backend, x: x + 0.5 * backend.concat([x[-1:], x[:-1]]),
+}
+
+
+def formula(backend: Backend, forward: Callable[[Backend, Any], Any]) -> Model:
+    with backend.seeded(0):
+        return tl.wrap(build(backend, lambda net, x: net.head(forward(backend, x)), head=backend.nn.Linear(3, 2)))
+
+
+@pytest.mark.parametrize("mixing", MIXING)
+@pytest.mark.parametrize("samples", [1, 4])
+def test_a_network_that_mixes_samples_is_not_explained(
+    backend: Backend, rng: np.random.Generator, mixing: str, samples: int
+) -> None:
+    with pytest.raises(tl.errors.MethodError, match="The network mixes the samples of a batch"):
+        tl.explain(formula(backend, MIXING[mixing]), rng.random((samples, 3)), "saliency", target=0)
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        pytest.param(lambda backend, x: x / backend.amax(x, 1, keepdims=True), id="the largest of each sample"),
+        pytest.param(lambda backend, x: x + backend.asarray(NOISE.random(3), "float32"), id="random"),
+        pytest.param(lambda backend, x: backend.reshape(x, (4, 3)), id="batches of one size only"),
+    ],
+)
+def test_a_network_that_keeps_samples_apart_is_explained(
+    backend: Backend, rng: np.random.Generator, forward: Callable[[Backend, Any], Any]
+) -> None:
+    values = tl.explain(formula(backend, forward), rng.random((4, 3)), "saliency", target=0).values
+    assert np.isfinite(values).all()
+
+
+def test_a_network_that_takes_no_numbers_but_the_users_is_explained(backend: Backend, rng: np.random.Generator) -> None:
+    def between_0_and_1(backend: Backend, x: Any) -> Any:
+        assert 0 <= backend.numpy(x).min() <= backend.numpy(x).max() <= 1
+        return x
+
+    values = tl.explain(formula(backend, between_0_and_1), rng.random((2, 3)), "saliency", target=0).values
+    assert np.isfinite(values).all()
+
+
+def test_whether_samples_are_mixed_is_tried_once_and_seen_by_no_hook_of_ours(backend: Backend) -> None:
+    model, runs = small_net(backend), []
+    with model.hook("0", post=lambda _layer, _inputs, _output: runs.append(1)):
+        for expected in (1, 2):
+            tl.explain(model, pictures(2), "saliency", 0)
+            assert len(runs) == expected
+
+
 def test_layers_that_keep_running_statistics_are_no_reason_to_refuse(backend: Backend) -> None:
-    independent_samples(small_net(backend))
+    independent_samples(small_net(backend), pictures(1))
 
 
 def test_older_batch_norms_of_paddle_are_told_apart() -> None:

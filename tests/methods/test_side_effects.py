@@ -11,6 +11,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend, Model
+from twinlens.methods.checks import independent_samples
 
 from ..nets import pictures, small_net
 from .calls import CALLS, PACKAGES, net_for
@@ -69,6 +70,7 @@ def test_the_network_comes_back_as_it_was(backend: Backend, method: str) -> None
 def test_the_network_comes_back_as_it_was_after_an_exception(backend: Backend, method: str) -> None:
     for failing_run in (1, 2):
         model = lived_in(backend, method)
+        independent_samples(model, pictures(2))
         runs = 0
 
         def fail(_net: Any, _inputs: Any, failing_run: int = failing_run) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend
+from twinlens.methods.checks import independent_samples
 
 from ...frameworks import need
 from ...nets import linear_net, pictures, small_net
@@ -99,6 +100,7 @@ def test_the_faster_copy_gives_the_same(method: str, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("failing_run", [1, 2, 3])
 def test_the_network_comes_back_as_it_was_after_an_exception(backend: Backend, method: str, failing_run: int) -> None:
     model, runs = small_net(backend), 0
+    independent_samples(model, pictures(1))
     model.net.train()
 
     def fail(_net: Any, _inputs: Any) -> None:

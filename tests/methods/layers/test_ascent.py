@@ -10,6 +10,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend, Model
+from twinlens.methods.checks import independent_samples
 
 from ...nets import linear_net, pictures, small_net
 from ..test_side_effects import lived_in, snapshot
@@ -230,6 +231,7 @@ def test_classes_need_pictures_and_a_target_in_range(backend: Backend) -> None:
 @pytest.mark.parametrize("failing_run", [1, 2, 4, None])
 def test_the_network_comes_back_as_it_was(backend: Backend, failing_run: int | None) -> None:
     model, runs = lived_in(backend, "class_visualisation"), 0
+    independent_samples(model, pictures(2))
 
     def fail(_net: Any, _inputs: Any) -> None:
         nonlocal runs

@@ -9,6 +9,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend
+from twinlens.methods.checks import independent_samples
 
 from ...nets import pictures, small_net
 from ..test_side_effects import lived_in, snapshot
@@ -137,6 +138,7 @@ def test_the_network_comes_back_as_it_was(backend: Backend, method: str) -> None
 )
 def test_the_network_comes_back_as_it_was_after_an_exception(backend: Backend, method: str, failing_run: int) -> None:
     model, runs = lived_in(backend, method), 0
+    independent_samples(model, pictures(1))
 
     def fail(_layer: Any, _inputs: Any) -> None:
         nonlocal runs
