@@ -72,9 +72,6 @@ def finite_weights(model: Model) -> None:
 
 def independent_samples(model: Model, x: Array) -> None:
     """Raise `MethodError` if the score of one sample depends on the samples beside it: then none can be explained."""
-    make_up = model.make_up(x.shape[1:])
-    if make_up in model.unmixed:
-        return
     for name, layer in model.backend.modules(model.net).items():
         if model.backend.uses_batch_statistics(layer):
             raise MethodError(
@@ -82,6 +79,9 @@ def independent_samples(model: Model, x: Array) -> None:
                 "depends on the samples beside it, and has no explanation of its own.",
                 "Build it to keep running statistics, the default of both frameworks, and train it so.",
             )
+    make_up = model.make_up(x.shape[1:])
+    if make_up in model.unmixed:
+        return
     if _mixes_samples(model, x[:1]):
         raise MethodError(
             "The network mixes the samples of a batch: a sample's score depends on the samples beside it, and has no "

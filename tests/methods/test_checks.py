@@ -127,6 +127,18 @@ def test_layers_that_keep_running_statistics_are_no_reason_to_refuse(backend: Ba
     independent_samples(small_net(backend), pictures(1))
 
 
+def test_a_batch_norm_that_loses_its_statistics_later_is_found(backend: Backend) -> None:
+    model = small_net(backend)
+    tl.explain(model, pictures(2), "saliency", 0)
+    norm = backend.modules(model.net)["1"]
+    if backend.name == "torch":
+        norm.running_mean = norm.running_var = None
+    else:
+        norm._use_global_stats = False
+    with pytest.raises(tl.errors.MethodError, match="'1' takes its statistics from the batch"):
+        tl.explain(model, pictures(2), "saliency", 0)
+
+
 def test_older_batch_norms_of_paddle_are_told_apart() -> None:
     backend = need("paddle")
     assert backend.uses_batch_statistics(paddle.nn.BatchNorm(2, trainable_statistics=True))
