@@ -30,13 +30,19 @@ _SHARE = 0.8
 
 
 class SampleBytes(NamedTuple):
-    """What the outputs of all layers take for one sample: together, and the largest of them."""
+    """What the outputs of all layers take for one sample: together, each tensor once, and the largest of them."""
 
     together: int
     largest: int
 
 
-def chunk_size(model: Model, sample_shape: tuple[int, ...], samples: int, batch_size: BatchSize = "auto") -> int:
+def chunk_size(
+    model: Model,
+    sample_shape: tuple[int, ...],
+    samples: int,
+    batch_size: BatchSize = "auto",
+    gradient: bool = True,
+) -> int:
     """How many samples to run at once.
 
     Parameters
@@ -48,6 +54,8 @@ def chunk_size(model: Model, sample_shape: tuple[int, ...], samples: int, batch_
         How many there are in all.
     batch_size : int or "auto"
         ``"auto"`` measures, once per model and input shape, how much one sample's activations take.
+    gradient : bool
+        False where the activations are not kept for a way back.
     """
     if batch_size != "auto":
         if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
@@ -59,7 +67,7 @@ def chunk_size(model: Model, sample_shape: tuple[int, ...], samples: int, batch_
     if sample_shape not in model.sample_bytes:
         model.sample_bytes[sample_shape] = _activation_bytes(model, sample_shape)
     together, largest = model.sample_bytes[sample_shape]
-    fitting = MEMORY_BUDGET // (_GRADIENT_FACTOR * together)
+    fitting = MEMORY_BUDGET // (_GRADIENT_FACTOR * together if gradient else together)
     if model.device == "cpu":
         fitting = min(fitting, int(_SHARE * MALLOC_LIMIT) // largest)
     return max(1, min(samples, fitting))
@@ -73,13 +81,17 @@ def chunks(total: int, size: int) -> Iterator[slice]:
 
 def _activation_bytes(model: Model, sample_shape: tuple[int, ...]) -> SampleBytes:
     backend = model.backend
-    itemsize = np.dtype(model.dtype).itemsize
-    sizes = [itemsize * math.prod(sample_shape)]
+    # Held, because what is computed in the place of a tensor that is gone may be taken for it.
+    outputs: dict[int, Any] = {}
 
-    def count(_layer: Any, _inputs: Any, output: Any) -> None:
+    def keep(_layer: Any, _inputs: Any, output: Any) -> None:
+        # A container returns what its last layer did, and a layer may compute in the place of its input.
         for t in output if isinstance(output, (tuple, list)) else (output,):
             if backend.is_tensor(t):
-                sizes.append(itemsize * math.prod(backend.shape(t)))
+                outputs[id(t)] = t
 
-    model.measure(np.zeros((1, *sample_shape)), dict.fromkeys(backend.modules(model.net).values(), count))
+    x = np.zeros((1, *sample_shape))
+    model.measure(x, dict.fromkeys(backend.modules(model.net).values(), keep))
+    itemsize = np.dtype(model.dtype).itemsize
+    sizes = [itemsize * math.prod(shape) for shape in (x.shape, *map(backend.shape, outputs.values()))]
     return SampleBytes(sum(sizes), max(sizes))

@@ -101,7 +101,8 @@ def _falls(
     ablated = []
     with backend.frozen(model.net), backend.no_grad():
         whole = model.explained(backend.asarray(scores, device=model.device), target, of)
-        for part in chunks(len(alive), chunk_size(model, x.shape[1:], len(alive), batch_size)):
+        size = chunk_size(model, x.shape[1:], len(alive), batch_size, gradient=False)
+        for part in chunks(len(alive), size):
             outputs = np.repeat(own, part.stop - part.start, axis=0)
             outputs[np.arange(len(outputs)), alive[part]] = 0
             native = behind.scores(x, own, scores, outputs)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -115,6 +119,41 @@ def test_nobodys_random_numbers_move(backend: Backend, method: str) -> None:
     model, x = net_for(method, backend), pictures(2)
     expected = drawn_after(lambda: None)
     assert drawn_after(lambda: tl.explain(model, x, method, **CALLS[method])) == expected
+
+
+@contextmanager
+def nothing_collected() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def alive() -> Counter[str]:
+    """Tensors and functions of twinlens, which hold tensors."""
+    found: Counter[str] = Counter()
+    for thing in gc.get_objects():
+        # Not isinstance: some things of the frameworks warn when they are asked for their class.
+        if type(thing) is FunctionType and str(thing.__module__).startswith("twinlens."):
+            found[thing.__qualname__] += 1
+        elif type(thing).__name__ == "Tensor":
+            found["tensor"] += 1
+    return found
+
+
+def test_what_a_run_computed_is_freed_at_once(backend: Backend, method: str) -> None:
+    # The garbage collector counts objects and not their megabytes, and sees no circle that leads through a graph.
+    model, x = net_for(method, backend), pictures(2)
+    tl.explain(model, x, method, **CALLS[method])
+    with nothing_collected():
+        before = alive()
+        for _ in range(2):
+            tl.explain(model, x, method, **CALLS[method])
+        if method in PACKAGES:
+            gc.collect()  # a class that is made on demand refers to itself
+        assert alive() - before == Counter()
 
 
 def test_global_random_numbers_do_not_matter(backend: Backend, method: str) -> None:

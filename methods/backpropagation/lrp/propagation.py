@@ -134,12 +134,15 @@ class Propagation:
         finally:
             for handle in handles:
                 handle.remove()
+            # Their graph leads to this object: neither would ever be freed.
+            self._normed.clear()
 
     def start(self, scores: Tensor) -> None:
         """Book the relevance of the scores when its gradient is known."""
+        values = self.backend.detach(scores)
 
         def book(c: Tensor) -> None:
-            self.books.started = self.books.inner(self.backend.detach(scores), c)
+            self.books.started = self.books.inner(values, c)
 
         self.backend.on_grad(scores, book)
 
