@@ -21,9 +21,7 @@ MEMORY_BUDGET = 1 << 30
 MALLOC_LIMIT = 32 << 20
 """From this size on, the C library gives a block back to the system when it is freed, and gets every page anew."""
 
-# A gradient keeps the activations and makes about as much again on the way back.
-_GRADIENT_FACTOR = 3
-# Up to as many pixels as eight pictures of 224 x 224 the measurement would cost more than it saves.
+# Up to as many pixels as eight pictures of 224 x 224 the measurement of a gradient would cost more than it saves.
 _FREE_ELEMENTS = 8 * 3 * 224 * 224
 # Of `MALLOC_LIMIT`, what the largest output of a layer may take: others need a place beside it.
 _SHARE = 0.8
@@ -41,7 +39,7 @@ def chunk_size(
     sample_shape: tuple[int, ...],
     samples: int,
     batch_size: BatchSize = "auto",
-    gradient: bool = True,
+    held: int = 2,
 ) -> int:
     """How many samples to run at once.
 
@@ -54,20 +52,21 @@ def chunk_size(
         How many there are in all.
     batch_size : int or "auto"
         ``"auto"`` measures, once per model and input shape, how much one sample's activations take.
-    gradient : bool
-        False where the activations are not kept for a way back.
+    held : int
+        How many times as much as the outputs of all layers is held at once: 1 at most without a gradient; 2 with one,
+        which keeps the outputs and may make as much again on the way back.
     """
     if batch_size != "auto":
         if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
             raise InputError(f"batch_size={batch_size!r} is not a positive whole number.", 'Use a number or "auto".')
         return int(batch_size)
-    small = max(1, _FREE_ELEMENTS // max(1, math.prod(sample_shape)))
+    small = max(1, _FREE_ELEMENTS // (max(1, math.prod(sample_shape)) * max(1, held // 2)))
     if samples <= min(small, 64):
         return max(1, samples)
     if sample_shape not in model.sample_bytes:
         model.sample_bytes[sample_shape] = _activation_bytes(model, sample_shape)
     together, largest = model.sample_bytes[sample_shape]
-    fitting = MEMORY_BUDGET // (_GRADIENT_FACTOR * together if gradient else together)
+    fitting = MEMORY_BUDGET // (held * together)
     if model.device == "cpu":
         fitting = min(fitting, int(_SHARE * MALLOC_LIMIT) // largest)
     return max(1, min(samples, fitting))

@@ -125,7 +125,7 @@ class Model:
         ndarray (N, classes)
         """
         x = self.check_input(x)
-        size = chunk_size(self, x.shape[1:], len(x), batch_size, gradient=False)
+        size = chunk_size(self, x.shape[1:], len(x), batch_size, held=1)
         with self.backend.frozen(self.net), self.backend.no_grad():
             scores = [self.backend.numpy(self.scores(self.tensor(x[part]))) for part in chunks(len(x), size)]
         return np.concatenate(scores)

@@ -43,7 +43,7 @@ def score(model: Model, x: Array, target: Target, of: Of, batch_size: BatchSize)
     listed = per_sample(target, len(x))
     scores, explained = [], []
     with backend.frozen(model.net), backend.no_grad():
-        for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size, gradient=False)):
+        for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size, held=1)):
             native = model.scores(model.tensor(x[part]))
             explained.append(backend.numpy(model.explained(native, listed(part), of)))
             scores.append(backend.numpy(native))
@@ -108,7 +108,7 @@ def scored_gradients_at(
     backend = model.backend
     targets = None if callable(target) else np.asarray(target)
     with backend.frozen(model.net):
-        for batch, spans in _batches(model, points, which, count, sample_shape, batch_size, gradient=True):
+        for batch, spans in _batches(model, points, which, count, sample_shape, batch_size, held=2):
             owners = _owners(spans)
             chosen: Any = target if targets is None else targets[owners]
             _, values, gradient = model.score_gradient(model.tensor(batch), chosen, of)
@@ -132,7 +132,7 @@ def values_at(
     backend = model.backend
     targets = None if callable(target) else np.asarray(target)
     with backend.frozen(model.net), backend.no_grad():
-        for batch, spans in _batches(model, points, which, count, sample_shape, batch_size, gradient=False):
+        for batch, spans in _batches(model, points, which, count, sample_shape, batch_size, held=1):
             owners = _owners(spans)
             chosen: Any = target if targets is None else targets[owners]
             values = model.explained(model.scores(model.tensor(batch)), chosen, of)
@@ -149,13 +149,13 @@ def _batches(
     count: int | Sequence[int],
     sample_shape: tuple[int, ...],
     batch_size: BatchSize,
-    gradient: bool,
+    held: int,
 ) -> Iterator[tuple[Array, _Spans]]:
     samples = list(which)
     counts = np.broadcast_to(np.asarray(count, dtype=np.int64), (len(samples),))
     ends = np.cumsum(counts)
     total = int(counts.sum())
-    for part in chunks(total, chunk_size(model, sample_shape, total, batch_size, gradient)):
+    for part in chunks(total, chunk_size(model, sample_shape, total, batch_size, held)):
         spans = [(samples[position], span) for position, span in _spans(part, counts, ends)]
         made = [points(sample, span) for sample, span in spans]
         yield made[0] if len(made) == 1 else np.concatenate(made), spans

@@ -69,7 +69,7 @@ def contributions(
     pairs : Pairs
     """
     rows = layout.rows
-    size = max(1, chunk_size(model, sample_shape, rows * total, batch_size) // rows)
+    size = max(1, chunk_size(model, sample_shape, rows * total, batch_size, held=3) // rows)
     with model.backend.frozen(model.net):
         for part in chunks(total, size):
             x, reference, target = pairs(part)

@@ -101,7 +101,7 @@ def _falls(
     ablated = []
     with backend.frozen(model.net), backend.no_grad():
         whole = model.explained(backend.asarray(scores, device=model.device), target, of)
-        size = chunk_size(model, x.shape[1:], len(alive), batch_size, gradient=False)
+        size = chunk_size(model, x.shape[1:], len(alive), batch_size, held=1)
         for part in chunks(len(alive), size):
             outputs = np.repeat(own, part.stop - part.start, axis=0)
             outputs[np.arange(len(outputs)), alive[part]] = 0

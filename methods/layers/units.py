@@ -23,7 +23,7 @@ def observe(model: Model, x: Array, layer: str, batch_size: BatchSize) -> tuple[
     backend = model.backend
     scores, activations = [], []
     with backend.frozen(model.net), backend.no_grad():
-        for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size, gradient=False)):
+        for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size, held=1)):
             native, (activation,) = model.activations(model.tensor(x[part]), [layer])
             check_samples(model, activation, part.stop - part.start, layer)
             scores.append(backend.numpy(native))

@@ -72,7 +72,7 @@ def lime_package(
         )
     scores = finite_scores(model.forward(x, batch_size))
     classes = class_targets(target, len(x), scores)
-    size = min(samples, chunk_size(model, x.shape[1:], samples, batch_size, gradient=False))
+    size = min(samples, chunk_size(model, x.shape[1:], samples, batch_size, held=1))
 
     def classify(batch: Array) -> Array:
         chw = np.moveaxis(np.asarray(batch), -1, 1)

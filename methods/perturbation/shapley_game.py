@@ -127,7 +127,7 @@ class Games:
         """How many inputs to run at once: whole coalitions where they fit, and not too many."""
         if self._batch_size != "auto":
             return self._batch_size
-        size = min(_AT_ONCE, chunk_size(self._model, self._x.shape[1:], total, gradient=False))
+        size = min(_AT_ONCE, chunk_size(self._model, self._x.shape[1:], total, held=1))
         return size // self.rows * self.rows or size
 
     def remembered(self, coalitions: Mapping[int, Bools]) -> dict[int, Floats]:

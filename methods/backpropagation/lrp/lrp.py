@@ -100,7 +100,8 @@ def lrp(
     # One interception around all the others: on Paddle, setting the first one up takes a while.
     with backend.frozen(model.net), backend.intercept({}):
         norms = find_norms(model, model.tensor(x[:1]))
-        for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size)):
+        # A layer's rule keeps the parts that it shares out, beside the layer's output.
+        for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size, held=4)):
             parts.append(
                 _relevance(model, x[part], (bounds[0][part], bounds[1][part]), listed(part), of, rules, norms, gates)
             )
