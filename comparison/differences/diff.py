@@ -7,11 +7,14 @@ from collections.abc import Collection
 from typing import Any
 
 from ...backends import Model, wrap
+from ...backends.chunks import chunk_size, chunks
+from ...backends.model import per_sample
 from ...backends.objective import Target
 from ...errors import InputError
 from .both import Both, run_both
 from .forced import Forced, forced_run
 from .gap import relative_l2
+from .in_parts import joined, which_samples
 from .investigation import Investigator
 from .judge import SINGLE, is_coarse
 from .lineup import Lineup, lineup
@@ -22,6 +25,9 @@ from .observers import Recorder
 from .result import FORWARD, Arbiter, Difference, Place, Row
 from .trace import ENTRANCE, IN, OUT, Door, run
 from .training_settings import training_places
+
+# Values and gradients at every door, in double precision, of one network and on their way through the other.
+_HELD = 12
 
 
 def diff(
@@ -43,7 +49,8 @@ def diff(
     model_b : Model or native network
         Of either framework.
     x : array (N, ...), optional
-        What both take. Without it one sample of random numbers from 0 to 1, where the networks know their shape.
+        What both take, compared in parts that fit in memory up to the first in which the networks part. Without it one
+        sample of random numbers from 0 to 1, where the networks know their shape.
     target : as for `Model.gradient`
         Of which score the gradients are compared; None for the class that A predicts.
     teacher_forced : bool
@@ -90,7 +97,28 @@ def diff(
         raise InputError(f"tolerance={tolerance!r} is not a distance.", "Use a small positive number, such as 1e-8.")
     first, second = (thing if isinstance(thing, Model) else wrap(thing) for thing in (model_a, model_b))
     sides = lineup(first, second, x, seed)
-    chosen = Chosen(target)
+    samples = len(sides.inputs[0])
+    targets = per_sample(target, samples)
+    found: Difference | None = None
+    for part in chunks(samples, _fitting(sides)):
+        each = _compared(sides.part(part), Chosen(targets(part)), teacher_forced, tolerance)
+        if not each.agrees:
+            return which_samples(each, part, samples)
+        found = each if found is None else joined(found, each)
+    assert found is not None
+    return found
+
+
+def _fitting(sides: Lineup) -> int:
+    x = sides.inputs[0]
+    try:
+        return chunk_size(sides.first, x.shape[1:], len(x), held=_HELD)
+    except Exception:  # a network may not take a single sample, or not the zeros that are measured
+        return len(x)
+
+
+def _compared(sides: Lineup, chosen: Chosen, teacher_forced: bool, tolerance: float | None) -> Difference:
+    first, second = sides.first, sides.second
     both = run_both(sides, chosen, tolerance)
     forced, moved = both.forced, None
     places = Investigator(sides, *both.judged, forced, everything=teacher_forced).places()
@@ -134,9 +162,7 @@ def _arbiter(both: Both) -> Arbiter | None:
         return None
     a, b = both.errors
     exact = both.truth.gradients.get(ENTRANCE)
-    backward = [relative_l2(exact, each.entrance_gradient) for each in (both.record, both.free)]
-    nearer = None if max(a, b) <= 1.1 * min(a, b) else ("A" if a < b else "B")
-    return Arbiter(a, b, backward[0], backward[1], nearer)
+    return Arbiter(a, b, *(relative_l2(exact, each.entrance_gradient) for each in (both.record, both.free)))
 
 
 def _rows(sides: Lineup, both: Both, forced: Forced) -> list[Row]:

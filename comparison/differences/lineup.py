@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,11 @@ class Lineup:
         """Layers of the second network to watch, under their partners' names."""
         theirs = {other: name for name, other in self.partners.pairs.items()}
         return {name: theirs.get(name, ONLY_B + name) for name in self.second.backend.modules(self.second.net)}
+
+    def part(self, samples: slice) -> Lineup:
+        """The same with some of the samples."""
+        one, other = self.inputs
+        return replace(self, inputs=(one[samples], other[samples]))
 
 
 def lineup(first: Model, second: Model, x: Any, seed: int) -> Lineup:

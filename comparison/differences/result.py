@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -121,7 +121,11 @@ class Arbiter:
     b: float
     gradient_a: float
     gradient_b: float
-    nearer: str | None
+    nearer: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        equal = max(self.a, self.b) <= 1.1 * min(self.a, self.b)
+        object.__setattr__(self, "nearer", None if equal else "A" if self.a < self.b else "B")
 
 
 @dataclass(frozen=True)
