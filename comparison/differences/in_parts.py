@@ -28,7 +28,8 @@ def which_samples(found: Difference, part: slice, samples: int) -> Difference:
     """A comparison of some of the samples, which says so."""
     if part.stop - part.start == samples:
         return found
-    seen = f"seen in samples {part.start} to {part.stop - 1} of 0 to {samples - 1}; those behind them were not compared"
+    behind = "; those behind them were not compared" if part.stop < samples else ""
+    seen = f"seen in samples {part.start} to {part.stop - 1} of 0 to {samples - 1}{behind}"
     return replace(found, notes=(seen, *found.notes))
 
 
