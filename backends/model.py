@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -389,14 +390,22 @@ class Model:
         watchers : mapping of native layer to callable (layer, inputs, output)
         """
         handles = [self.backend.on_exit(layer, fn) for layer, fn in watchers.items()]
+        try:
+            with self.unobserved():
+                self._run(self.tensor(self.check_input(x)))
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    @contextmanager
+    def unobserved(self) -> Iterator[None]:
+        """Runs for their own sake, without gradient: hooks and captures of this model see nothing of them."""
         before, self.measuring = self.measuring, True
         try:
             with self.backend.frozen(self.net), self.backend.no_grad():
-                self._run(self.tensor(self.check_input(x)))
+                yield
         finally:
             self.measuring = before
-            for handle in handles:
-                handle.remove()
 
     def layers(self, input_shape: tuple[int, ...] | None = None) -> list[LayerInfo]:
         """Names, kinds, output shapes and parameter counts of all layers.

@@ -99,16 +99,13 @@ def _mixes_samples(model: Model, sample: Array) -> bool:
         with backend.seeded(seed):
             return backend.numpy(model.scores(model.tensor(x)))[0]
 
-    before, model.measuring = model.measuring, True
     try:
-        with backend.frozen(model.net), backend.no_grad():
+        with model.unobserved():
             alone, beside = scores(sample), scores(np.concatenate([sample, 2 * sample + 1]))
             # A network that draws random numbers has other scores each time.
             return not _alike(alone, beside) and _alike(alone, scores(sample, seed=1))
     except Exception:  # a network may refuse numbers or batches that nobody gave it in any way it likes
         return False
-    finally:
-        model.measuring = before
 
 
 def _alike(one: Array, other: Array) -> bool:
