@@ -2,14 +2,16 @@
 
 ``Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`` makes a tile of 4 x 4 outputs from 6 x 6 inputs ``d`` and a filter ``g`` by 36
 products instead of 144 (Fast Algorithms for Convolutional Neural Networks, Lavin and Gray, 2015, arXiv:1509.09308).
-Summed over the input channels, each of the 36 is a product of matrices.
+Summed over the input channels, each of the 36 is a product of matrices: all of them together are one convolution with
+1 x 1 filters in 36 groups, of a picture that has the tiles as its pixels.
 """
 
 from __future__ import annotations
 
 import itertools
-from functools import cache, cached_property
-from typing import Any
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -30,13 +32,17 @@ _G_TIMES_24 = ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 
 _TILE, _REACH, _POINTS = 4, 6, 36
 # What is added to the product at the points (1, 1) arrives in all 16 outputs of a tile, with the factor 1.
 _EVERYWHERE = _REACH + 1
+# Padding, stride and dilation of a convolution with 1 x 1 filters.
+_POINTWISE: tuple[list[int], ...] = ([0, 0], [1, 1], [1, 1])
 
 # With fewer channels the transformations cost what the products save.
 _LEAST_CHANNELS = 128
 # Of the usual number of products; more are left where tiles reach far over the edges of a small map.
 _MOST_PRODUCTS = 0.5
-# Bytes of input that are transformed at once: few enough to stay in the processor's cache.
-_BLOCK = 5 << 20
+# Tiles that are multiplied at once: enough to keep the processor busy, and few enough to stay in its cache.
+_TILES = 64
+# Where a map has few tiles, so many pictures are put together at most. Fewer tiles than this are not worth it.
+_MOST_PICTURES, _LEAST_TILES = 8, 32
 
 
 def suits(module: nn.Module) -> bool:
@@ -51,6 +57,18 @@ def suits(module: nn.Module) -> bool:
         and module.groups == 1
         and min(module.in_channels, module.out_channels) >= _LEAST_CHANNELS
         and module.weight.device.type == "cpu"
+        and module.weight.dtype == torch.float32
+        and _is_measured()
+    )
+
+
+def _is_measured() -> bool:
+    """Whether torch has what computes the products here, on a kind of processor on which that was seen to pay."""
+    return (
+        torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+        and hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")
     )
 
 
@@ -72,17 +90,43 @@ class WinogradConvolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, K, H, W), channels last."""
-        if x.dim() != 4 or x.numel() == 0 or _products(*x.shape[2:]) > _MOST_PRODUCTS:
+        cut = _cut(*x.shape[2:]) if x.dim() == 4 and x.dtype == torch.float32 and x.numel() else None
+        if cut is None or len(x) < cut.pictures:
             return super().forward(x)
         bias = None if self.bias is None else self.bias.detach()
-        scores: Tensor = _Convolve.apply(x, bias, self._there, self._back)
+        scores: Tensor = _Convolve.apply(x, bias, cut, self._there, self._back)
         return scores
 
 
-def _products(height: int, width: int) -> float:
-    """How many products there are for a map of this size, in parts of the usual nine per output."""
-    tiles = -(-height // _TILE) * -(-width // _TILE)
-    return _POINTS * tiles / (9 * height * width)
+class _Cut(NamedTuple):
+    """The rows and columns of tiles that cover a map; so many pictures, or lines of one, are computed at once."""
+
+    rows: int
+    columns: int
+    pictures: int
+    lines: int
+
+    @property
+    def tiles(self) -> int:
+        return self.pictures * self.lines * self.columns
+
+
+@cache
+def _cut(height: int, width: int) -> _Cut | None:
+    """The cut for maps of this size, the same for every batch, or None where it does not pay.
+
+    Filters that lie in memory as suits one number of tiles would have to be laid out anew for another.
+    """
+    rows, columns = -(-height // _TILE), -(-width // _TILE)
+    if _POINTS * rows * columns > _MOST_PRODUCTS * 9 * height * width:
+        return None
+    fewest = -(-_TILES // columns)
+    if fewest >= rows:
+        cut = _Cut(rows, columns, min(_MOST_PICTURES, -(-_TILES // (rows * columns))), rows)
+        return cut if cut.tiles >= _LEAST_TILES else None
+    # The last block reaches back over lines that are done: as few as possible.
+    lines = min(range(fewest, min(rows, 3 * fewest) + 1), key=lambda each: -(-rows // each) * each)
+    return _Cut(rows, columns, 1, lines)
 
 
 class _Filters:
@@ -93,64 +137,115 @@ class _Filters:
 
     def __init__(self, weight: Tensor, back: bool) -> None:
         self._weight, self._back = weight, back
+        self._packed: dict[int, Tensor] = {}
 
-    @cached_property
-    def transformed(self) -> Tensor:
-        """(36, C, K), or back (36, K, C)."""
-        weight = self._weight.flip(2, 3).transpose(0, 1) if self._back else self._weight
-        outputs, inputs = weight.shape[:2]
-        by_position = weight.permute(2, 3, 1, 0).reshape(9, -1)
-        return (_both_axes(_G_TIMES_24, weight.dtype) / 24**2 @ by_position).view(-1, inputs, outputs)
+    @property
+    def outputs(self) -> int:
+        return self._weight.shape[1 if self._back else 0]
+
+    @property
+    def plain(self) -> Tensor:
+        """(K, C, 3, 3), or back (C, K, 3, 3)."""
+        return self._weight.flip(2, 3).transpose(0, 1) if self._back else self._weight
+
+    def packed(self, tiles: int) -> Tensor:
+        """As 1 x 1 filters (36 K, C, 1, 1) in 36 groups, in the order that oneDNN wants for so many tiles."""
+        if tiles not in self._packed:
+            weight = self.plain
+            inputs = weight.shape[1]
+            by_position = weight.permute(2, 3, 0, 1).reshape(9, -1)
+            points = _both_axes(_G_TIMES_24) / 24**2 @ by_position
+            self._packed[tiles] = torch._C._nn.mkldnn_reorder_conv2d_weight(
+                points.view(-1, inputs, 1, 1).to_mkldnn(),
+                *_POINTWISE,
+                _POINTS,
+                [1, _POINTS * inputs, tiles, 1],
+            )
+        return self._packed[tiles]
 
 
 class _Convolve(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, bias: Tensor | None, there: _Filters, back: _Filters) -> Tensor:
-        ctx.filters = there, back
-        return _convolved(x, there.transformed, bias)
+    def forward(ctx: Any, x: Tensor, bias: Tensor | None, cut: _Cut, there: _Filters, back: _Filters) -> Tensor:
+        ctx.kept = cut, there, back
+        return _convolved(x, bias, cut, there)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        there, back = ctx.filters
-        return _Convolve.apply(gradients[0], None, back, there), None, None, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+        cut, there, back = ctx.kept
+        return _Convolve.apply(gradients[0], None, cut, back, there), None, None, None, None
 
 
-def _convolved(x: Tensor, filters: Tensor, bias: Tensor | None) -> Tensor:
+def _convolved(x: Tensor, bias: Tensor | None, cut: _Cut, filters: _Filters) -> Tensor:
     samples, inputs, height, width = x.shape
-    outputs = filters.shape[2]
-    rows, columns = -(-height // _TILE), -(-width // _TILE)
-    tall, wide = _TILE * rows, _TILE * columns
-    padded = x.new_empty(samples, tall + 2, wide + 2, inputs)
+    rows, columns, pictures, lines = cut
+    y = torch.empty((samples, filters.outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
+    # Pictures that fill no block go the usual way.
+    whole = samples - samples % pictures
+    if whole < samples:
+        y[whole:] = nn.functional.conv2d(x[whole:], filters.plain, bias, padding=1)
+
+    windows = _windows(x[:whole], rows, columns)
+    by_pixel = y.permute(0, 2, 3, 1)
+    into_points, into_tiles = (
+        _both_axes(matrix).expand(cut.tiles, -1, -1) for matrix in (_B_TRANSPOSED, _A_TRANSPOSED)
+    )
+    packed = filters.packed(cut.tiles)
+    if bias is not None:
+        bias = nn.functional.pad(bias[None], (0, 0, _EVERYWHERE, _POINTS - 1 - _EVERYWHERE)).flatten()
+    here, there = (x.new_empty(cut.tiles * _POINTS * max(inputs, filters.outputs)) for _ in range(2))
+    for first, top in itertools.product(range(0, whole, pictures), range(0, rows, lines)):
+        top = min(top, rows - lines)
+        pieces = windows[first : first + pictures, top : top + lines]
+        pixels = _part(here, cut.tiles, _POINTS, inputs)
+        pixels.view(pieces.shape).copy_(pieces)
+        points = torch.bmm(into_points, pixels, out=_part(there, cut.tiles, _POINTS, inputs))
+        products = _multiplied(points, packed, bias)
+        made = torch.bmm(into_tiles, products, out=_part(here, cut.tiles, _TILE**2, filters.outputs))
+        region = by_pixel[first : first + pictures, _TILE * top : _TILE * (top + lines)]
+        _put(made.view(pictures, lines, columns, _TILE, _TILE, filters.outputs), region)
+    return y
+
+
+def _windows(x: Tensor, rows: int, columns: int) -> Tensor:
+    """(N, rows, columns, 6, 6, C): what each tile is made of, as a view of a copy with zeros around."""
+    samples, inputs, height, width = x.shape
+    padded = x.new_empty(samples, _TILE * rows + 2, _TILE * columns + 2, inputs)
     padded[:, 1 : height + 1, 1 : width + 1] = x.permute(0, 2, 3, 1)
     for border in (padded[:, :1], padded[:, height + 1 :], padded[:, :, :1], padded[:, :, width + 1 :]):
         border.zero_()
-    windows = padded.unfold(1, _REACH, _TILE).unfold(2, _REACH, _TILE).permute(4, 5, 0, 1, 2, 3)
-    into_points, into_tiles = _both_axes(_B_TRANSPOSED, x.dtype), _both_axes(_A_TRANSPOSED, x.dtype)
+    return padded.unfold(1, _REACH, _TILE).unfold(2, _REACH, _TILE).permute(0, 1, 2, 4, 5, 3)
 
-    y = torch.empty((samples, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
-    by_pixel = y.permute(0, 2, 3, 1)
-    # So many pictures at once, and of large ones so many rows of tiles, as stay in the cache.
-    room = _BLOCK // (_POINTS * columns * inputs * x.element_size())
-    lines = min(rows, max(1, room))
-    pictures = min(samples, max(1, room // rows))
-    here, there = (x.new_empty(_POINTS * pictures * lines * columns * max(inputs, outputs)) for _ in range(2))
-    for first, top in itertools.product(range(0, samples, pictures), range(0, rows, lines)):
-        pieces = windows[:, :, first : first + pictures, top : top + lines]
-        some, high = pieces.shape[2:4]
-        tiles = some * high * columns
-        flat = _part(here, _POINTS, tiles * inputs)
-        flat.view(pieces.shape).copy_(pieces)
-        points = torch.mm(into_points, flat, out=_part(there, _POINTS, tiles * inputs))
-        products = torch.bmm(points.view(-1, tiles, inputs), filters, out=_part(here, _POINTS, tiles, outputs))
-        if bias is not None:
-            products[_EVERYWHERE] += bias
-        made = torch.mm(into_tiles, products.view(_POINTS, -1), out=_part(there, _TILE**2, tiles * outputs))
-        by_place = made.view(_TILE, _TILE, some, high, columns, outputs)
-        region = by_pixel[first : first + some, _TILE * top : _TILE * (top + high)]
-        for row, column in itertools.product(range(_TILE), repeat=2):
-            mine = region[:, row::_TILE, column::_TILE]
-            mine.copy_(by_place[row, column, :, : mine.shape[1], : mine.shape[2]])
-    return y
+
+def _multiplied(points: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+    """(tiles, 36, C) times the filters of each point, and a bias (36 K,): (tiles, 36, K).
+
+    oneDNN computes this, a convolution of one picture with the tiles as its pixels, faster than a product of matrices
+    is computed on many processors.
+    """
+    tiles = len(points)
+    picture = points.view(1, tiles, 1, -1).permute(0, 3, 1, 2)
+    products: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        picture, packed, bias, *_POINTWISE, _POINTS, "none", [], ""
+    )
+    return products.permute(0, 2, 3, 1).view(tiles, _POINTS, -1)
+
+
+def _put(tiles: Tensor, region: Tensor) -> None:
+    """Tiles (n, rows, columns, 4, 4, K) into their places in (n, height, width, K), which may end within a tile."""
+    for rows, row_tiles, high in _pieces(region.shape[1]):
+        for columns, column_tiles, wide in _pieces(region.shape[2]):
+            places = region[:, rows, columns].unflatten(1, (-1, high)).unflatten(3, (-1, wide))
+            places.copy_(tiles[:, row_tiles, column_tiles, :high, :wide].transpose(2, 3))
+
+
+def _pieces(length: int) -> Iterator[tuple[slice, slice, int]]:
+    """Where pixels go, from which tiles, and how many of each: the tiles that lie inside, and one that reaches out."""
+    whole, rest = divmod(length, _TILE)
+    if whole:
+        yield slice(0, _TILE * whole), slice(0, whole), _TILE
+    if rest:
+        yield slice(_TILE * whole, length), slice(whole, whole + 1), rest
 
 
 def _part(memory: Tensor, *shape: int) -> Tensor:
@@ -158,7 +253,7 @@ def _part(memory: Tensor, *shape: int) -> Tensor:
 
 
 @cache
-def _both_axes(matrix: tuple[tuple[int, ...], ...], dtype: torch.dtype) -> Tensor:
+def _both_axes(matrix: tuple[tuple[int, ...], ...]) -> Tensor:
     """The transformation of a flattened square that a matrix makes of its rows and of its columns."""
-    one = torch.tensor(matrix, dtype=dtype, device="cpu")
+    one = torch.tensor(matrix, dtype=torch.float32, device="cpu")
     return torch.kron(one, one)

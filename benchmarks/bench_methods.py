@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--only", nargs="+", default=list(PEERS), help="names of methods")
+    parser.add_argument("--only", nargs="+", default=list(PEERS), choices=list(PEERS), metavar="METHOD")
     arguments = parser.parse_args()
     table = Table(title=f"PyTorch, {arguments.size} x {arguments.size}", title_justify="left")
     for column in ("method", "network", "batch", "library", "twinlens, ms", "library, ms", "times faster"):
