@@ -80,10 +80,11 @@ def rough(model: Model, x: Array, precision: str) -> Model:
         raise InputError(f"precision={precision!r} is not known.", 'Pass "bfloat16", or leave it out.')
     if model.dtype != "float32":
         raise InputError(f"The network computes in {model.dtype}.", "Leave precision out.")
+    # As for so few runs that nothing is prepared which knows one precision alone.
+    quick = copy.copy(streamlined(model, x, _WORTH_PREPARING))
     with model.backend.frozen(model.net), model.backend.no_grad():
         _, native = _example(model, x)
-        quick = copy.copy(model)
-        quick.net = model.backend.rough(model.net, native, precision)
+        quick.net = model.backend.rough(quick.net, native, precision)
     return quick
 
 

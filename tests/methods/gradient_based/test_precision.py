@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,25 @@ def test_the_error_is_the_relative_difference_of_the_gradients_at_the_inputs() -
     found = tl.explain(model, x, "smoothgrad", [3, 1], samples=3, precision="bfloat16")
     expected = np.linalg.norm(off - exact, axis=1) / np.linalg.norm(exact, axis=1)
     np.testing.assert_allclose(found.extras["precision_error"], expected, rtol=1e-3)
+
+
+@pytest.mark.usefixtures("any_processor")
+def test_batch_norms_are_folded_and_the_users_network_is_not_touched() -> None:
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wide, self.norm = torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)
+            self.head = torch.nn.Linear(4, 4)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.norm(self.wide(x)).relu().mean((2, 3)))
+
+    model, x = tl.wrap(Net()), pictures(1)
+    rough = model.rough(x, "bfloat16")
+    assert [type(each).__name__ for each in rough.net.modules()].count("BatchNorm2d") == 0
+    assert [type(each).__name__ for each in model.net.modules()].count("BatchNorm2d") == 1
+    assert model.net.training
+    np.testing.assert_allclose(rough.forward(x), model.forward(x), rtol=0.05, atol=0.02)
 
 
 @pytest.mark.usefixtures("any_processor")
