@@ -13,8 +13,8 @@ from .protocol import Array, Tensor
 if TYPE_CHECKING:
     from .model import Model
 
-# Copying a network and running it once takes as long as some of the runs that become faster.
-_WORTH_PREPARING = 16
+# Copying a network and running it twice takes as long as 5 to 20 gradients save, or 15 to 40 runs without one.
+_WORTH_PREPARING = 24
 # Trying another order in memory takes two runs of one sample.
 _WORTH_ARRANGING = 8
 
