@@ -15,7 +15,7 @@ from ...errors import InputError, NonFiniteError
 from .forced import Forced, forced_run
 from .gap import relative_l2
 from .judge import SINGLE, STRICT
-from .lineup import Lineup, double
+from .lineup import Lineup
 from .notes import innermost
 from .objective import Chosen
 from .observers import Comparer, Recorder
@@ -81,7 +81,7 @@ def run_both(sides: Lineup, chosen: Chosen, tolerance: float | None) -> Both:
         If the first computes NaN or infinity.
     """
     first, second = sides.first, sides.second
-    exact, exact_second = double(first), double(second)
+    exact, exact_second = sides.exact
     truth = truth_run = again = forced = None
     if exact is not None and exact_second is not None:
         truth = Recorder(exact)

@@ -29,8 +29,9 @@ def which_samples(found: Difference, part: slice, samples: int) -> Difference:
     if part.stop - part.start == samples:
         return found
     behind = "; those behind them were not compared" if part.stop < samples else ""
-    seen = f"seen in samples {part.start} to {part.stop - 1} of 0 to {samples - 1}{behind}"
-    return replace(found, notes=(seen, *found.notes))
+    first, last = part.start, part.stop - 1
+    which = f"sample {first}" if first == last else f"samples {first} to {last}"
+    return replace(found, notes=(f"seen in {which} of 0 to {samples - 1}{behind}", *found.notes))
 
 
 def _wider(row: Row, other: Row) -> Row:

@@ -30,6 +30,8 @@ class Lineup:
     partners : Partners
     kinds : dict of str to str
         What each layer of the first network is.
+    exact : tuple of Model or None
+        Float64 copies of both, where they can be made.
     """
 
     first: Model
@@ -37,6 +39,7 @@ class Lineup:
     inputs: tuple[Array, Array]
     partners: Partners
     kinds: Mapping[str, str]
+    exact: tuple[Model | None, Model | None]
 
     @property
     def first_names(self) -> dict[str, str]:
@@ -69,10 +72,10 @@ def lineup(first: Model, second: Model, x: Any, seed: int) -> Lineup:
         x = _made_up(first, second, seed)
     inputs = first.check_input(x), second.check_input(x)
     kinds = {name: first.backend.kind(layer) for name, layer in first.backend.modules(first.net).items()}
-    return Lineup(first, second, inputs, partners(first, second, x), kinds)
+    return Lineup(first, second, inputs, partners(first, second, x), kinds, (_double(first), _double(second)))
 
 
-def double(model: Model) -> Model | None:
+def _double(model: Model) -> Model | None:
     """A float64 copy, or None where none can be made."""
     try:
         return in_double(model)

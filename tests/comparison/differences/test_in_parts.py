@@ -61,7 +61,7 @@ def test_the_distances_are_the_largest_of_all_parts(
     ("sample", "note"),
     [
         (3, "seen in samples 2 to 3 of 0 to 4; those behind them were not compared"),
-        (4, "seen in samples 4 to 4 of 0 to 4"),
+        (4, "seen in sample 4 of 0 to 4"),
     ],
 )
 def test_a_difference_in_a_later_sample_is_found_and_the_report_says_which(
