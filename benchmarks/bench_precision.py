@@ -18,9 +18,9 @@ from twinlens.datasets import photographs
 from twinlens.errors import DeviceError
 
 
-def row(name: str, variant: str, rounds: int) -> tuple[str, ...]:
+def row(name: str, weights: str | None, rounds: int) -> tuple[str, ...]:
     """One network, on two photographs at 50 steps."""
-    model = tl.load_model(name, variant, backend="torch") if variant else tl.load_model(name)
+    model = tl.load_model(name, weights, backend="torch")
     x = photographs(224).stack([0, 1])[0]
     targets = model.predict(x).tolist()
     explain = partial(tl.explain, model, x, "integrated_gradients", targets, steps=50)
@@ -40,13 +40,13 @@ def main() -> None:
     for column in ("network", "bfloat16, ms", "float32, ms", "times faster", "gradients off by", "maps off by"):
         table.add_column(column, justify="left" if column == "network" else "right")
     console = Console(width=140)
-    for name, variant in (
+    for name, weights in (
         ("efficientnet_lite0", "pretrained"),
-        ("torchvision:resnet18", ""),
-        ("torchvision:convnext_tiny", ""),
+        ("torchvision:resnet18", None),
+        ("torchvision:convnext_tiny", None),
     ):
         try:
-            table.add_row(*row(name, variant, rounds))
+            table.add_row(*row(name, weights, rounds))
         except DeviceError as error:
             console.print(error)
             return

@@ -76,8 +76,11 @@ def test_outputs_and_gradients_are_right_whatever_the_size(size: tuple[int, int]
 def test_nobody_can_tell_which_pictures_filled_a_block(samples: int, size: tuple[int, int]) -> None:
     layer, x = convolution(), torch.randn(samples, 5, *size)
     fast, exact = winograd(layer), copy.deepcopy(layer).double()
-    for found, truth in zip(fast(x), exact(x.double()), strict=True):
-        assert off(found.detach(), truth.detach()) < ROUNDING
+    seed = torch.randn_like(layer(x))
+    pairs = [(fast(x), exact(x.double())), (gradient(fast, x, seed), gradient(exact, x.double(), seed.double()))]
+    for found, truth in pairs:
+        for mine, its in zip(found, truth, strict=True):
+            assert off(mine.detach(), its.detach()) < ROUNDING
 
 
 @pytest.mark.parametrize("tiles", [1, 10, 30, 100, 1000])
