@@ -78,7 +78,7 @@ def guided_integrated_gradients(
         Of the noise baseline.
     precision : {"bfloat16"}, optional
         Takes the gradients in less precision; ``extras["precision_error"]`` tells how far each input's own gradient is
-        then off, as a share of it.
+        then off, as a share of it: less than a hundredth in a ConvNeXt, a third in a ResNet, whose ReLUs change sides.
     batch_size : int or "auto"
     """
     steps, seed = positive_count("steps", steps), random_seed(seed)

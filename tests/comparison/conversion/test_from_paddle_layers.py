@@ -96,8 +96,12 @@ def _listed(table: dict[tuple[int, ...], str]) -> list[Any]:
 
 
 def _split(spellings: str) -> list[str]:
-    found = [" ".join(each.split()) for each in spellings.split(";")]
-    return [each for each in found if hasattr(paddle.nn, each.partition("(")[0])]  # Paddle 2.6 lacks a few
+    return [" ".join(each.split()) for each in spellings.split(";")]
+
+
+def _exists(spelling: str) -> bool:
+    """Whether this Paddle has the layer; 2.6 lacks a few."""
+    return hasattr(paddle.nn, spelling.partition("(")[0])
 
 
 def _layer(spelling: str) -> Any:
@@ -114,20 +118,26 @@ def _input(shape: tuple[int, ...]) -> np.ndarray:
 
 @functools.cache
 def _together(spellings: str, shape: tuple[int, ...]) -> dict[str, Gap]:
-    net = side_by_side({name: _layer(name) for name in _split(spellings)})
+    net = side_by_side({name: _layer(name) for name in _split(spellings) if _exists(name)})
     return gaps(randomised(net), _input(shape))
+
+
+def _found(spelling: str, table: dict[tuple[int, ...], str], shape: tuple[int, ...]) -> Gap:
+    if not _exists(spelling):
+        pytest.skip(f"this Paddle has no {spelling}")
+    return _together(table[shape], shape)[spelling]
 
 
 @pytest.mark.parametrize(("spelling", "shape"), _listed(EXACT))
 def test_layers_compute_the_same_in_torch(spelling: str, shape: tuple[int, ...]) -> None:
-    found = _together(EXACT[shape], shape)[spelling]
+    found = _found(spelling, EXACT, shape)
     assert found.values < 1e-10
     assert found.gradient < 1e-9
 
 
 @pytest.mark.parametrize(("spelling", "shape"), _listed(ROUNDED))
 def test_layers_that_paddle_computes_in_single_precision_agree_to_it(spelling: str, shape: tuple[int, ...]) -> None:
-    found = _together(ROUNDED[shape], shape)[spelling]
+    found = _found(spelling, ROUNDED, shape)
     assert found.values < 5e-6
     assert found.gradient < 2e-5
 

@@ -16,7 +16,7 @@ from twinlens.errors import ConfigError, MissingPackageError, ModelError, Twinle
 from twinlens.tasks import parse_config, runner
 from twinlens.tasks.runner import run
 
-from ...frameworks import BOTH, need
+from ...frameworks import ANY, BOTH, need
 from ...random_states import random_states
 
 CONFIG = Path(__file__).resolve().parents[3] / "configs" / "ice_pdp.yaml"
@@ -171,7 +171,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     keys: dict[str, Any], error: type[TwinlensError], text: str, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=text) as caught:
-        done(tmp_path / "run", **keys)
+        done(tmp_path / "run", ANY, **keys)
     assert "\n" not in str(caught.value)
     assert caught.value.cure
     assert list(tmp_path.iterdir()) == []
