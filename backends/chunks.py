@@ -56,7 +56,7 @@ def chunk_size(
         How many times as much as the outputs of all layers is held at once: 1 at most without a gradient; 2 with one,
         which keeps the outputs and may make as much again on the way back.
     """
-    if batch_size != "auto":
+    if not isinstance(batch_size, str) or batch_size != "auto":
         if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
             raise InputError(f"batch_size={batch_size!r} is not a positive whole number.", 'Use a number or "auto".')
         return int(batch_size)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import TracebackType
+
+from ..errors import TwinlensError
 
 
 def raised_by(error: BaseException, package: str) -> bool:
     """Whether an error was raised inside `package`, and not by a user's forward or hook that it called.
+
+    Between the two may stand a rule of twinlens for the operation that failed.
 
     Parameters
     ----------
@@ -14,11 +19,23 @@ def raised_by(error: BaseException, package: str) -> bool:
     package : str
         Top-level name of the framework's package, ``"torch"`` or ``"paddle"``.
     """
+    if isinstance(error, TwinlensError):
+        return False
+    packages = [_package(trace) for trace in _traces(error)]
+    while packages and packages[-1] == "twinlens":
+        packages.pop()
+    return bool(packages) and packages[-1] == package
+
+
+def _traces(error: BaseException) -> Iterator[TracebackType]:
     trace = error.__traceback__
-    innermost: TracebackType | None = None
     while trace is not None:
-        innermost, trace = trace, trace.tb_next
-    return innermost is not None and str(innermost.tb_frame.f_globals.get("__name__")).split(".")[0] == package
+        yield trace
+        trace = trace.tb_next
+
+
+def _package(trace: TracebackType) -> str:
+    return str(trace.tb_frame.f_globals.get("__name__")).split(".")[0]
 
 
 def in_one_line(error: BaseException) -> str:

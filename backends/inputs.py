@@ -53,4 +53,9 @@ def checked_input(x: Any, backend: Backend, dtype: str, input_shape: tuple[int, 
             f"The input holds values up to {np.abs(x).max():.3g}, too large for {dtype}.",
             "Scale the input down.",
         )
+    if x.dtype.kind in "iu" and (converted != x).any():
+        raise InputError(
+            f"The input holds whole numbers such as {x[converted != x].flat[0]}, which {dtype} rounds to others.",
+            'Wrap the network with dtype="float32", where whole numbers are exact up to 16,777,216.',
+        )
     return converted

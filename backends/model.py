@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..errors import (
 )
 from .capture import Capture
 from .chunks import BatchSize, SampleBytes, chunk_size, chunks
+from .copies import converted
 from .failures import in_one_line, raised_by
 from .inputs import checked_input
 from .layer_table import LayerInfo, layer_table
@@ -234,12 +235,19 @@ class Model:
             If a layer does not exist, is not reached, is used more than once, or returns more than one tensor.
         """
         found: list[list[Any]] = [[] for _ in layers]
+        differentiated = self.backend.takes_gradient(x)
 
         def keeper(place: list[Any]) -> Callable[[Net, Any, Any], Any]:
             def keep(_layer: Net, _inputs: Any, output: Any) -> Any:
+                if not self.backend.is_tensor(output):
+                    place.append(output)
+                    return None
+                # Behind an embedding of whole numbers, or a part that cuts the graph, it begins anew.
+                if differentiated and "float" in self.backend.dtype(output):
+                    output = output if self.backend.takes_gradient(output) else self.backend.leaf(output)
                 place.append(output)
                 # The network goes on with a copy, which an activation in place may overwrite.
-                return output * 1 if self.backend.is_tensor(output) else None
+                return output * 1
 
             return keep
 
@@ -255,7 +263,7 @@ class Model:
             if len(place) != 1:
                 raise LayerError(
                     f"Layer '{layer}' runs {len(place)} times in one run of the network.",
-                    "Choose a layer that it uses exactly once.",
+                    "Choose a layer that it uses exactly once; of a compiled network, wrap the one it was made from.",
                 )
             if not self.backend.is_tensor(place[0]):
                 raise LayerError(f"Layer '{layer}' returns a {type(place[0]).__name__}.", "Choose a layer inside it.")
@@ -270,6 +278,10 @@ class Model:
             if not backend.is_tensor(values) or backend.shape(values) != (backend.shape(scores)[0],):
                 raise TargetError(
                     "The target function must return one number per sample.", "Return a tensor of shape (N,)."
+                )
+            if not np.isfinite(backend.numpy(values)).all():
+                raise NonFiniteError(
+                    "The target function returns NaN or infinite values.", "Look for log, division or sqrt at 0 in it."
                 )
             return values
         if len(backend.shape(scores)) != 2:
@@ -389,8 +401,11 @@ class Model:
         x : ndarray (1, ...)
         watchers : mapping of native layer to callable (layer, inputs, output)
         """
-        handles = [self.backend.on_exit(layer, fn) for layer, fn in watchers.items()]
+        handles: list[Handle] = []
         try:
+            for layer, fn in watchers.items():
+                with suppress(LayerError):  # nobody sees into a compiled program
+                    handles.append(self.backend.on_exit(layer, fn))
             with self.unobserved():
                 self._run(self.tensor(self.check_input(x)))
         finally:
@@ -399,10 +414,10 @@ class Model:
 
     @contextmanager
     def unobserved(self) -> Iterator[None]:
-        """Runs for their own sake, without gradient: hooks and captures of this model see nothing of them."""
+        """Runs for their own sake, without gradient: hooks, captures and random numbers know nothing of them."""
         before, self.measuring = self.measuring, True
         try:
-            with self.backend.frozen(self.net), self.backend.no_grad():
+            with self.backend.frozen(self.net), self.backend.no_grad(), self.backend.seeded(0):
                 yield
         finally:
             self.measuring = before
@@ -477,7 +492,7 @@ def wrap(
     if dtype is not None:
         if dtype not in ("float32", "float64"):
             raise InputError(f"dtype='{dtype}' is not known.", "Choose float32 or float64.")
-        net = backend.converted(net, dtype)
+        net = converted(net, backend, dtype)
     model = Model(net, backend, preprocess, labels, output, input_shape)
     if model.dtype == "bfloat16":
         raise ModelError("The network computes in bfloat16, which NumPy lacks.", 'Pass dtype="float32".')

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, TargetError
+from ..errors import InputError, MethodError, TargetError
 from .protocol import Backend, Tensor
 
 Target: TypeAlias = int | list[int] | npt.NDArray[np.integer[Any]] | Callable[[Tensor], Tensor] | None
@@ -17,7 +17,7 @@ Of: TypeAlias = Literal["logit", "probability", "log_probability", "loss"]
 
 def check_of(of: str) -> None:
     """Raise `InputError` unless `of` is one of the four quantities that can be explained."""
-    if of not in get_args(Of):
+    if not isinstance(of, str) or of not in get_args(Of):
         raise InputError(f"of='{of}' is not known.", f"Choose one of: {', '.join(get_args(Of))}.")
 
 
@@ -69,6 +69,16 @@ def whole_numbers(target: object) -> npt.NDArray[np.integer[Any]]:
             "Pass an int, a list with one int per sample, None for the predicted class, or a function of the scores.",
         )
     return targets
+
+
+def several_outputs(scores: npt.NDArray[Any]) -> None:
+    """Raise `MethodError` where scores (N, classes) are of one output, so that a probability explains nothing."""
+    if scores.shape[1] == 1:
+        raise MethodError(
+            "The network has one output: its softmax is always 1, whatever the input, and no part of it counts.",
+            'Explain the score itself, by lime or kernelshap with of="logit", or build the network with as many '
+            "outputs as there are classes.",
+        )
 
 
 def objective(backend: Backend, scores: Tensor, targets: npt.NDArray[np.int64], of: Of) -> Tensor:

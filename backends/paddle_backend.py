@@ -95,6 +95,9 @@ class PaddleBackend(Backend):
         copied.stop_gradient = False
         return copied
 
+    def takes_gradient(self, t: Tensor) -> bool:
+        return not t.stop_gradient
+
     def sum(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return paddle.sum(t, axis=axis, keepdim=keepdims)
 
@@ -313,7 +316,8 @@ class PaddleBackend(Backend):
         if any(gradient is None for gradient in gradients):
             raise NoGradientError(
                 "No gradient arrives: the score does not depend on what it is differentiated by.",
-                "Check that the layer lies on the way from the input to this output.",
+                "Check that the layer lies on the way from the input to this output, outside of checkpoint() and "
+                "recompute().",
             )
         return tuple(gradients)
 

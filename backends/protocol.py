@@ -143,6 +143,10 @@ class Backend(ABC):
         """A detached copy that gradients can be taken for."""
 
     @abstractmethod
+    def takes_gradient(self, t: Tensor) -> bool:
+        """Whether gradients can be taken for a tensor: it is a leaf, or depends on one."""
+
+    @abstractmethod
     def sum(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 
     @abstractmethod

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from ..errors import DeviceError, MissingPackageError, NoGradientError
+from ..errors import DeviceError, LayerError, MissingPackageError, ModelError, NoGradientError
 from .kinds import kind_of
 from .protocol import Array, Axis, Backend, Handle, Net, Optimizer, Rules, Tensor, check_seeds
 from .states import check_shared, check_state
@@ -81,6 +81,9 @@ class TorchBackend(Backend):
 
     def leaf(self, t: Tensor) -> Tensor:
         return t.detach().clone().requires_grad_(True)
+
+    def takes_gradient(self, t: Tensor) -> bool:
+        return bool(t.requires_grad)
 
     def sum(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return torch.sum(t, dim=_all_axes(t, axis), keepdim=keepdims)
@@ -150,7 +153,7 @@ class TorchBackend(Backend):
         flags = [(parameter, parameter.requires_grad) for parameter in _parameters(modules)]
         try:
             if any(mode for _, mode in modes):
-                net.eval()
+                _evaluate(net)
             for parameter, trainable in flags:
                 if trainable:
                     parameter.requires_grad_(False)
@@ -169,9 +172,15 @@ class TorchBackend(Backend):
 
     @contextmanager
     def seeded(self, seed: int) -> Iterator[None]:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(seed)
+        generators = [torch.default_generator, *(torch.cuda.default_generators if torch.cuda.is_initialized() else ())]
+        states = [generator.get_state() for generator in generators]
+        try:
+            for generator in generators:
+                generator.manual_seed(seed)
             yield
+        finally:
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
 
     def optimizer(self, net: Net, learning_rate: float, weight_decay: float = 0.0) -> Optimizer:
         from .torch_training import Adam
@@ -264,7 +273,8 @@ class TorchBackend(Backend):
         if any(gradient is None for gradient in gradients):
             raise NoGradientError(
                 "No gradient arrives: the score does not depend on what it is differentiated by.",
-                "Check that the layer lies on the way from the input to this output.",
+                "Check that the layer lies on the way from the input to this output, outside of checkpoint() and "
+                "recompute().",
             )
         return tuple(gradients)
 
@@ -272,10 +282,12 @@ class TorchBackend(Backend):
         return torch.no_grad()
 
     def on_enter(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...]], Any]) -> Handle:
-        return layer.register_forward_pre_hook(fn)
+        with _hookable(layer):
+            return layer.register_forward_pre_hook(fn)
 
     def on_exit(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...], Any], Any]) -> Handle:
-        return layer.register_forward_hook(fn)
+        with _hookable(layer):
+            return layer.register_forward_hook(fn)
 
     def on_grad(self, t: Tensor, fn: Callable[[Tensor], Tensor | None]) -> Handle:
         if not t.requires_grad:
@@ -324,6 +336,28 @@ def _parameters(modules: Sequence[Net]) -> list[Tensor]:
 
 def _buffers(modules: Sequence[Net]) -> list[Tensor]:
     return [t for module in modules for t in module._buffers.values() if t is not None]
+
+
+@contextmanager
+def _hookable(layer: Net) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # of TorchScript
+        raise LayerError(
+            f"A {type(layer).__name__} is a compiled program, which calls no hooks.",
+            "Wrap the network that it was made from.",
+        ) from error
+
+
+def _evaluate(net: Net) -> None:
+    try:
+        net.eval()
+    except NotImplementedError as error:  # of torch.export
+        raise ModelError(
+            "This exported program cannot be set to evaluation mode.",
+            "Wrap the network that it was made from, or export that in evaluation mode and set "
+            "training = False on every module of the program.",
+        ) from error
 
 
 def _restore(modes: list[tuple[Net, bool]], flags: list[tuple[Tensor, bool]]) -> None:

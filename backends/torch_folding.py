@@ -33,7 +33,7 @@ def streamlined(net: Net, x: Tensor, evaluations: int) -> Net | None:
     """
     if not isinstance(net, nn.Module) or any(is_watched(module) for module in net.modules()):
         return None
-    if torch.is_inference_mode_enabled():
+    if torch.is_inference_mode_enabled() or any(t.is_inference() for t in net.parameters()):
         return None
     convolutions = [module for module in net.modules() if type(module) in _CONVOLUTIONS]
     if not convolutions:

@@ -140,6 +140,12 @@ class _Interception(TorchFunctionMode):
 def _apply(
     rule: OperationRule | SameOutput, operation: _Operation, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
+    if any(_is_batched(value) for value in (*args, *kwargs.values())):
+        raise MethodError(
+            f"The network calls {operation.name} inside torch.vmap or another of torch.func's transformations, where "
+            "no other rule can be given to it.",
+            "Write its forward for a whole batch, or choose a method that needs no rules, such as saliency.",
+        )
     original = functools.partial(func, *args, **kwargs)
     if (signature := _signature(func)) is not None:
         args, kwargs = (), dict(signature.bind(*args, **kwargs).arguments)
@@ -171,6 +177,10 @@ def _apply(
         # A view shares its gradients with the tensor behind it, which only torch's own operations see to.
         return destination.copy_(result) if destination._is_view() else _Overwritten.apply(destination, result)
     return (result, compute(*inputs)[1]) if with_indices else result
+
+
+def _is_batched(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(value)
 
 
 class _Overwritten(torch.autograd.Function):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..backends.model import Model
-from ..errors import InputError, LayerError, MethodError, NonFiniteError
+from ..backends.protocol import Net, Tensor
+from ..errors import InputError, LayerError, MethodError, NonFiniteError, TargetError
 from .explanation import Array
 
 # Rounding up a small map moves its form by less than the one; the other is below 96 channels on 56 rows (Swin).
 _CLOSE, _FAR_OFF = 1.3, 1.6
+_AS_WELL = 1.1
+# The poolings of both frameworks have a kind that ends so.
+_SECOND = ("conv2d", "conv_transpose2d", "batch_norm", "batch_norm2d", "sync_batch_norm", "group_norm", "pool2d")
 
 
 def positive_count(name: str, value: Any) -> int:
@@ -25,10 +30,10 @@ def finite(name: str, value: Any) -> float:
     """Return a finite number, or raise `MethodError` naming the parameter."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = np.nan
     if not np.isfinite(number):
-        raise MethodError(f"{name}={value!r} is not a finite number.", f"Pass {name}=0, for example.")
+        raise MethodError(f"{name}={value!r} is not a finite number.", f"Pass {name}=0.5, for example.")
     return number
 
 
@@ -108,6 +113,22 @@ def _mixes_samples(model: Model, sample: Array) -> bool:
         return False
 
 
+def independent_target(model: Model, x: Array, target: Callable[[Tensor], Tensor]) -> None:
+    """Raise `TargetError` if a target function's number for one sample depends on the samples beside it."""
+    backend = model.backend
+    try:
+        with model.unobserved():
+            scores = model.scores(model.tensor(np.concatenate([x[:1], 2 * x[:1] + 1])))
+            alone, beside = (backend.numpy(target(some))[:1] for some in (scores[:1], scores))
+    except Exception:  # a function may refuse numbers or batches that nobody gave it; the method's own call says so
+        return
+    if np.isfinite(alone).all() and not _alike(alone, beside):
+        raise TargetError(
+            "The target function mixes the samples of a batch: one sample's number depends on the samples beside it.",
+            "Take mean, max or sum over all axes of the scores but the first.",
+        )
+
+
 def _alike(one: Array, other: Array) -> bool:
     """Equal but for the rounding of a batch of another size."""
     if one.shape != other.shape:
@@ -126,8 +147,35 @@ def channels_second(model: Model) -> None:
             )
 
 
-def second_in_shape(shape: tuple[int, ...], layer: str, picture: tuple[int, ...]) -> None:
-    """Raise `LayerError` if activations of this shape have the form of maps (N, H, W, C) and not of (N, C, H, W).
+def channel_axis(model: Model, native: Net, shape: tuple[int, ...]) -> int | None:
+    """Which axis of a layer's output (N, ..., ..., ...) holds the channels by its kind: 1, 3, or None if not known.
+
+    Parameters
+    ----------
+    model : Model
+        One that `channels_second` accepts.
+    native : native layer
+    shape : tuple of int
+        Of the output.
+    """
+    if len(shape) != 4:
+        return None
+    backend = model.backend
+    kind = backend.kind(native)
+    if kind.endswith(_SECOND):
+        return 1
+    if kind == "linear":
+        return 3
+    weight = getattr(native, "weight", None)
+    if kind != "layer_norm" or weight is None or backend.shape(weight) != shape[3:]:
+        return None
+    # Heirs of a layer norm may move the axes around it, as torchvision's LayerNorm2d does.
+    plain = type(native).__module__.startswith(f"{backend.name}.nn.")
+    return 3 if plain or shape[1] != shape[3] else None
+
+
+def second_in_shape(shape: tuple[int, ...], layer: str, picture: tuple[int, ...], axis: int | None = None) -> None:
+    """Raise `LayerError` if activations have the form of maps (N, H, W, C) and not of (N, C, H, W).
 
     Parameters
     ----------
@@ -136,15 +184,23 @@ def second_in_shape(shape: tuple[int, ...], layer: str, picture: tuple[int, ...]
     layer : str
     picture : tuple of int
         Height and width of the picture, whose form a map has more or less.
+    axis : int or None
+        Which axis holds the channels, where `channel_axis` knows it: then the form does not count.
     """
-    if len(shape) != 4 or len(picture) != 2 or 0 in shape:
+    if axis == 1 or len(shape) != 4 or len(picture) != 2 or 0 in shape:
         return
-    if _unlike(shape[2:], picture) > _FAR_OFF and _unlike(shape[1:3], picture) < _CLOSE:
+    if axis == 3 or (_unlike(shape[2:], picture) > _FAR_OFF and _unlike(shape[1:3], picture) < _CLOSE):
         raise LayerError(
             f"Layer '{layer}' returns shape {shape}: its channels seem to come last, (samples, height, width, "
             "channels), where this method needs them second.",
             "Choose a layer behind the one that puts them second, such as 'permute' in torchvision's Swin.",
         )
+
+
+def may_be_last(shape: tuple[int, ...], picture: tuple[int, ...]) -> bool:
+    """Whether activations (N, ..., ..., ...) have the form of maps (N, H, W, C) about as well as of (N, C, H, W)."""
+    last, second = _unlike(shape[1:3], picture), _unlike(shape[2:], picture)
+    return last < _CLOSE and last <= _AS_WELL * second
 
 
 def _unlike(size: tuple[int, ...], picture: tuple[int, ...]) -> float:
@@ -160,6 +216,15 @@ def finite_scores(scores: Array, what: str = "scores") -> Array:
             f"The network's {what} hold NaN or infinite values.", "Check its weights and the range of the input."
         )
     return scores
+
+
+def finite_values(values: Array) -> None:
+    """Raise `NonFiniteError` if attributions hold NaN or infinite values."""
+    if not np.isfinite(values).all():
+        raise NonFiniteError(
+            f"The attributions hold NaN or infinite values: they go beyond what {values.dtype} can hold.",
+            'Wrap the network with dtype="float64", or divide its scores by a large number.',
+        )
 
 
 def finite_gradient(gradient: Array) -> Array:
@@ -186,7 +251,7 @@ def baseline_like(baseline: Any, x: Array) -> Array:
     cure = "Pass a number, or an array of the shape of one sample or of the batch."
     try:
         array = np.asarray(baseline, dtype=x.dtype)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # a tensor in the graph of a gradient, too
         raise InputError(f"The baseline {baseline!r} is neither a number nor an array of numbers.", cure) from error
     try:
         # Fewer axes would be matched from the last one: a number per sample would become one per column.

@@ -11,7 +11,7 @@ import numpy as np
 from ..backends.model import Model
 from ..backends.objective import Target
 from ..errors import InputError, MethodError, ModelError, TwinlensError, suggest
-from .checks import finite_weights, independent_samples
+from .checks import finite_values, finite_weights, independent_samples, independent_target
 from .explanation import Array, Explanation
 from .registry import Attribution, Method, get_method
 
@@ -66,8 +66,13 @@ def explain(
     # A copy: what the caller does to the array afterwards must not change what was explained.
     x = model.check_input(x).copy()
     independent_samples(model, x)
+    if callable(target):
+        independent_target(model, x, target)
     start = time.perf_counter()
-    found = _attribution(chosen, model, x, target, merged)
+    # A network may draw random numbers in evaluation mode too: the same ones in every call, and none of the user's.
+    with model.backend.seeded(0), np.errstate(over="ignore"):
+        found = _attribution(chosen, model, x, target, merged)
+    finite_values(found.values)
     return Explanation(
         values=found.values,
         inputs=x,

@@ -38,10 +38,11 @@ def deeplift(
     """``C = m (x - baseline)``, the multiplier m from the chain rule with ``Δy / Δx`` in place of ``dy / dx``.
 
     The contributions sum to the difference of the scores, up to rounding, for networks of linear and convolution
-    layers, batch norm, pooling, sums, products, softmax, and the usual activations, however they are written. Where the
-    paper gives no rule: max pooling credits the place of the larger maximum; a softmax, also the one that ``of`` asks
-    for, shares out its difference exactly; products take the mean of both sides. Operations beyond that (layer norm,
-    a ReLU written as clamp) take the mean of their gradients at both ends, and the completeness residual shows it.
+    layers, batch norm, max and average pooling of pictures, sums, products, softmax, and the usual activations, however
+    they are written. Where the paper gives no rule: max pooling credits the place of the larger maximum; a softmax,
+    also the one that ``of`` asks for, shares out its difference exactly; products take the mean of both sides.
+    Operations beyond that (layer norm, a ReLU written as clamp) take the mean of their gradients at both ends, and the
+    completeness residual shows it.
 
     Parameters
     ----------

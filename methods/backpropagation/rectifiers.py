@@ -23,6 +23,8 @@ Rectifiers: TypeAlias = Literal["relu", "all"]
 
 _RELUS = ("relu", "relu6")
 _SMOOTH = ("leaky_relu", "elu", "gelu", "silu", "hardswish")
+# Rectifiers that are known by their layers alone.
+_LAYERS = {"prelu", "rrelu", "selu", "celu", "mish", "threshold", "thresholded_relu", "hardtanh"}
 # Programs that a framework runs by itself: no operation inside them asks for a rule.
 _PROGRAMS = {
     "recursive_script_module",
@@ -138,5 +140,8 @@ def rectified(
             scores.append(backend.numpy(native))
     joined = finite_scores(np.concatenate(scores))
     classes = None if callable(target) else class_targets(target, len(x), joined)
-    unruled = sorted(set(met) - set(_RELUS)) if rectifiers == "relu" else []
-    return Attribution(np.concatenate(values), joined, classes, extras={"without_rule": np.array(unruled, dtype=str)})
+    unruled = set(met) - set(_RELUS) if rectifiers == "relu" else set()
+    unruled |= _LAYERS & {backend.kind(layer) for layer in backend.modules(model.net).values()}
+    return Attribution(
+        np.concatenate(values), joined, classes, extras={"without_rule": np.array(sorted(unruled), dtype=str)}
+    )

@@ -11,7 +11,7 @@ from ...backends.model import Model
 from ...backends.objective import Target
 from ...backends.protocol import Tensor
 from ...errors import LayerError
-from ..checks import channels_second, pictures, second_in_shape
+from ..checks import channel_axis, channels_second, pictures, second_in_shape
 from ..explanation import Array
 from ..registry import Attribution, register
 from .ascent import Ascent, last_rise
@@ -81,7 +81,8 @@ def filter_visualisation(
 
     def raised(native: Tensor, _part: slice) -> Tensor:
         activation = model.activation(native, layer)
-        second_in_shape(model.backend.shape(activation), layer, x.shape[2:])
+        shape = model.backend.shape(activation)
+        second_in_shape(shape, layer, x.shape[2:], channel_axis(model, model.layer(layer), shape))
         return _channel(model, activation, layer, filter)
 
     reached, course = ascent.climb(model, x, raised, batch_size)

@@ -222,7 +222,7 @@ def test_a_wrong_target_is_named(backend: Backend, target: Any, message: str) ->
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("of", ["Logit", "logits", "", None])
+@pytest.mark.parametrize("of", ["Logit", "logits", "", None, np.array(["logit", "loss"]), np.array(["logit"])])
 def test_an_unknown_quantity_is_an_error(backend: Backend, of: Any) -> None:
     with pytest.raises(InputError, match="Choose one of: logit, probability, log_probability, loss"):
         wrap(convolutional(backend)).gradient(pictures(), 0, of)

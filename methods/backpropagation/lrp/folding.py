@@ -43,18 +43,21 @@ class Norms:
         together, in the order in which the network uses them).
     every : dict of layer to ScaleShift
         All that were used, those too.
+    calls : int or None
+        How many convolutions and linear layers one sample runs through; None if nobody counted.
     """
 
     after: Mapping[int, ScaleShift] = field(default_factory=dict)
     every: Mapping[Net, ScaleShift] = field(default_factory=dict)
+    calls: int | None = None
 
 
-def find_norms(model: Model, x: Tensor) -> Norms:
-    """Run the model on one sample (native, in evaluation mode) and find its batch norms."""
+def find_norms(model: Model, x: Tensor, count: bool) -> Norms:
+    """Run the model on one sample (native, in evaluation mode) and find its batch norms; without any, just `count`."""
     backend = model.backend
     norms = [layer for layer in backend.modules(model.net).values() if _is_fixed_norm(backend, layer)]
     if not norms:
-        return Norms()
+        return Norms(calls=_calls(model, x) if count else None)
     outputs: list[Tensor] = []
     follows: dict[int, Net] = {}
     entered: dict[Net, Tensor] = {}
@@ -76,7 +79,22 @@ def find_norms(model: Model, x: Tensor) -> Norms:
     with backend.intercept(dict.fromkeys(_ACTIVATIONS, lambda call, x: x)):
         every = {layer: _scale_shift(backend, layer, entering) for layer, entering in entered.items()}
     alone = _read_by_norm_only(model, x, scores, norms, follows)
-    return Norms({number: every[follows[number]] for number in alone}, every)
+    return Norms({number: every[follows[number]] for number in alone}, every, len(outputs))
+
+
+def _calls(model: Model, x: Tensor) -> int | None:
+    calls = 0
+
+    def counted(call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return call(*inputs)
+
+    try:
+        _run(model, x, counted, [], lambda _layer, _inputs: None)
+    except Exception:  # a network may refuse a sample alone in any way it likes
+        return None
+    return calls
 
 
 def _read_by_norm_only(

@@ -99,7 +99,7 @@ def lrp(
     parts: list[tuple[Array, Array, dict[str, Array]]] = []
     # One interception around all the others: on Paddle, setting the first one up takes a while.
     with backend.frozen(model.net), backend.intercept({}):
-        norms = find_norms(model, model.tensor(x[:1]))
+        norms = find_norms(model, model.tensor(x[:1]), count=len(x) > 1)
         # A layer's rule keeps the parts that it shares out, beside the layer's output.
         for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size, held=4)):
             parts.append(
@@ -145,6 +145,12 @@ def _relevance(
         raise MethodError(
             "The network has no linear layer or convolution that a rule could apply to.",
             "Write them as layers or functions (not as x @ w), or choose input_x_gradient.",
+        )
+    if norms.calls not in (None, propagation.calls):
+        raise MethodError(
+            f"The network runs {propagation.calls} linear layers and convolutions for {len(x)} samples, {norms.calls} "
+            "for one: which of them is the first, or stands before a batch norm, depends on the batch.",
+            "Pass batch_size=1, or write its forward without loops over the samples.",
         )
     propagation.start(scores)
     explained = model.explained(scores, target, of)

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 from ....backends.model import Model
 from ....backends.protocol import Backend, Handle, Net, OperationRule, Tensor
@@ -113,6 +113,7 @@ class Propagation:
         self.box = box
         self.gates = gates
         self.calls = 0
+        self._begun = False
         self.books = Books(backend, x)
         self._normed: list[Tensor] = []
 
@@ -151,8 +152,11 @@ class Propagation:
     ) -> Tensor:
         backend = self.backend
         norm = self.norms.after.get(self.calls)
-        first = self.composite.first if self.calls == 0 else None
         self.calls += 1
+        first = None
+        # A layer that runs on constants alone, such as positions, comes before the first one.
+        if not self._begun and backend.takes_gradient(x):
+            self._begun, first = True, self.composite.first
         output = z = call(x, weight) if bias is None else call(x, weight, bias)
         if norm is not None:
             weight, bias = folded(backend, call, x, weight, bias, norm)
@@ -224,8 +228,10 @@ class _ReachedError(BaseException):
 def input_of_first_layer(model: Model, x: Tensor) -> Tensor | None:
     """What `x` (native) is when it enters the first layer, with its graph; None when there is no layer."""
 
-    def stop(call: Callable[..., Tensor], *inputs: Tensor) -> NoReturn:
-        raise _ReachedError(inputs[0])
+    def stop(call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        if model.backend.takes_gradient(inputs[0]):
+            raise _ReachedError(inputs[0])
+        return call(*inputs)
 
     try:
         with model.backend.intercept({"conv2d": stop, "linear": stop}):
