@@ -12,6 +12,7 @@ from ..budget import Budget
 from ..checks import positive_count, random_seed
 from ..explanation import Array
 from ..registry import Attribution, register
+from .kernelshap_coalitions import pair_counts
 from .kernelshap_fit import KernelFit, WholeFit, enough_samples
 from .shapley_game import players_error
 from .shapley_setup import shapley_games
@@ -48,7 +49,8 @@ def kernelshap(
     Exact Shapley values when all coalitions fit into `samples`. Otherwise coalitions are run in pairs with their
     complements, none twice: those of few (and of nearly all) players completely, of the other sizes as many as there
     is room for, at random, from ``numpy.random.default_rng([seed, i, size])``. The standard error is the sandwich
-    estimate of the regression over the pairs drawn at random (compare Covert & Lee, 2020, arXiv:2012.01536).
+    estimate of the regression over the pairs drawn at random (compare Covert & Lee, 2020, arXiv:2012.01536); it is
+    NaN, unknown, where fewer than K / 2 pairs were drawn at random (fewer than about 3 K `samples` for K players).
     v, the players, the shape of ``values``, ``base_value`` and ``segments`` are those of `exact_shapley`.
     ``extras["standard_error"]`` has the shape of the values.
 
@@ -88,13 +90,14 @@ def kernelshap(
         seed=seed,
         batch_size=batch_size,
     )
-    fewest = enough_samples(samples, max(games.sizes)) // 2
+    most = max(games.sizes)
+    fewest = enough_samples(samples, most) // 2
     wholes: dict[int, WholeFit] = {}
     totals = (games.whole - games.empty).tolist()
     fits = [KernelFit(count, totals[i], (seed, i), wholes) for i, count in enumerate(games.sizes)]
     budget = Budget(len(x), tolerance, max_evaluations, max_seconds)
     pairs = 0
-    for count in budget.rounds(samples // 2, 2 * games.rows, fewest):
+    for count in budget.rounds(min(samples // 2, max(1, sum(pair_counts(most)))), 2 * games.rows, fewest):
         promised, pairs = count * 2 * games.rows * len(budget.active), pairs + count
         new = {i: fits[i].coalitions(pairs) for i in budget.active.tolist()}
         worth = games.values(new)
@@ -103,5 +106,8 @@ def kernelshap(
         values, errors = [fit.values for fit in fits], [fit.errors for fit in fits]
         error = players_error(values, errors)
         budget.report(error.relative)
-        games.settle(budget, promised)
+        # Where a plan has no place for a pair or two, a later round may run them: they stay paid for.
+        reserved = sum(fits[i].missing(pairs) for i in budget.active.tolist()) * 2 * games.rows
+        games.settle(budget, promised - reserved)
+    games.settle(budget, promised=0)
     return games.attribution(values, error, budget, errors)

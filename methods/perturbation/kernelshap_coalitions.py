@@ -13,6 +13,9 @@ import numpy as np
 from ..players import Bools
 from .shapley_game import Floats
 
+# More than this count as so many: 2**1023 and above do not fit into a float.
+_COUNTED = 1e300
+
 # Up to this many, all coalitions of a size are listed and shuffled; beyond, they are drawn one by one.
 _LISTED = 1 << 14
 
@@ -41,10 +44,11 @@ class Plan:
         return not self.left_out.any()
 
 
-def pair_counts(players: int) -> list[int]:
+@lru_cache(maxsize=32)
+def pair_counts(players: int) -> tuple[int, ...]:
     """How many pairs of a coalition of 1, 2, ..., K // 2 players and its complement there are."""
     sizes = range(1, players // 2 + 1)
-    return [math.comb(players, s) // (2 if 2 * s == players else 1) for s in sizes]
+    return tuple(math.comb(players, s) // (2 if 2 * s == players else 1) for s in sizes)
 
 
 def plan(players: int, pairs: int, rng: np.random.Generator) -> Plan:
@@ -63,7 +67,7 @@ def plan(players: int, pairs: int, rng: np.random.Generator) -> Plan:
     rng : numpy Generator
         Decides which sizes come first where there is less than a pair for each.
     """
-    exist = np.array([float(count) for count in pair_counts(players)])
+    exist = np.array([float(min(count, _COUNTED)) for count in pair_counts(players)])
     size = np.arange(1, len(exist) + 1)
     # The kernel's mass of a size and of its complement's.
     mass = np.where(2 * size == players, 1, 2) / (size * (players - size))

@@ -45,6 +45,7 @@ class KernelFit:
     Attributes
     ----------
     values, errors : ndarray (K,)
+        The errors are NaN while too few coalitions were drawn at random to tell them.
     """
 
     def __init__(self, players: int, total: float, source: tuple[int, ...], wholes: dict[int, WholeFit]) -> None:
@@ -52,13 +53,20 @@ class KernelFit:
         self._source, self._wholes = source, wholes
         self._plan: Plan | None = None
         self._orders: dict[int, Coalitions] = {}
-        self._known = [np.zeros(0) for _ in pair_counts(self._players)]
+        self._pairs = pair_counts(self._players)
+        self._known = [np.zeros(0) for _ in self._pairs]
         self.values = np.full(self._players, self._total)
         self.errors = np.zeros(self._players)
 
+    def missing(self, pairs: int) -> int:
+        """How many of this number of pairs are not known yet; no more are missing than there are."""
+        return min(pairs, sum(self._pairs)) - sum(map(len, self._known))
+
     def coalitions(self, pairs: int) -> Bools:
         """Coalitions that this number of pairs needs and that are not known yet, the complements last: (2 M, K)."""
-        if not self._orders and pairs >= sum(pair_counts(self._players)):
+        if not self.missing(pairs):
+            return np.zeros((0, self._players), dtype=bool)
+        if not self._orders and pairs >= sum(self._pairs):
             if self._players not in self._wholes:
                 self._wholes[self._players] = WholeFit(self._players)
             return self._wholes[self._players].both
@@ -71,7 +79,10 @@ class KernelFit:
         """Learn what the coalitions are worth, and fit the values anew."""
         half_differences = (worth[: len(worth) // 2] - worth[len(worth) // 2 :] + self._total) / 2
         if self._plan is None:
-            self.values = self._wholes[self._players].fit(half_differences, self._total)
+            # Empty where nothing was missing: the values stay.
+            if len(worth):
+                self._known = np.split(half_differences, np.cumsum(self._pairs)[:-1])
+                self.values = self._wholes[self._players].fit(half_differences, self._total)
             return
         new = self._plan.counts - [len(known) for known in self._known]
         parts = np.split(half_differences, np.cumsum(new)[:-1])
@@ -81,7 +92,11 @@ class KernelFit:
         everything = np.concatenate(self._known)
         self.values = regression.fit(everything, self._total)
         left_out = np.repeat(self._plan.left_out, self._plan.counts)
-        self.errors = regression.standard_errors(everything, self._total, left_out)
+        if not self._plan.complete and 2 * np.count_nonzero(left_out) < self._players:
+            # There are K / 2 sizes: with less than a pair for each, the spread of what was drawn says nothing of them.
+            self.errors = np.full(self._players, np.nan)
+        else:
+            self.errors = regression.standard_errors(everything, self._total, left_out)
 
     def _order(self, size: int) -> Bools:
         assert self._plan is not None

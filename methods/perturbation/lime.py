@@ -30,7 +30,8 @@ from .shapley_setup import several_players
     family="perturbation",
     paper="Why Should I Trust You? (Ribeiro et al., 2016, arXiv:1602.04938)",
     needs="scores",
-    error="local R²: share of the variance of the explained number that the line explains",
+    error="local R²: share of the variance of the explained number that the line explains, "
+    "in neighbours left out of its fit",
     access="model-agnostic",
 )
 def lime(
@@ -66,7 +67,9 @@ def lime(
 
     ``extras`` also holds ``intercept`` and ``local_prediction``, the line's own number at the sample, both (N,), and
     ``standard_error``, of each weight, in the shape of the values: the spread to expect from one seed to another, by
-    the sandwich estimate over pairs. The draws of sample i come from ``numpy.random.default_rng([seed, i, ...])``.
+    the sandwich estimate over pairs; NaN, unknown, unless more pairs count than there are weights. The error estimate
+    is the line's R², each pair of neighbours held against the line that is fitted without it; of all masks there are,
+    plainly that of the line. The draws of sample i come from ``numpy.random.default_rng([seed, i, ...])``.
 
     Parameters
     ----------
@@ -135,7 +138,7 @@ def lime(
         ErrorEstimate(
             "local R²",
             np.array([line.r_squared for line in lines]),
-            "1 is a perfect local fit; below about 0.5 the weights mean little.",
+            "1 is a perfect local fit; below about 0.5 the weights mean little, or there are too few samples.",
         ),
         neighbours.extras()
         | {

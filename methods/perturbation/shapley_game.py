@@ -142,6 +142,14 @@ class Games:
             self._known[sample] |= dict(zip(places, worth[sample].tolist(), strict=True))
         return {sample: np.array([self._known[sample][key] for key in found]) for sample, found in keys.items()}
 
+    def every_worth(self, sample: int) -> Floats | None:
+        """What every coalition is worth (2^K,), player j present where bit j is set; None unless all are remembered."""
+        players, known = self.sizes[sample], self._known[sample]
+        if len(known) < 1 << players:
+            return None
+        present = (np.arange(1 << players)[:, None] >> np.arange(players)) & 1 == 1
+        return np.array([known[_key(row)] for row in present])
+
     def spread(self, values: Sequence[Array]) -> Array:
         """Numbers per player (K,) of each sample, put at the players' places, in the precision of the samples."""
         maps = [players.spread(np.asarray(each)) for players, each in zip(self._players, values, strict=True)]

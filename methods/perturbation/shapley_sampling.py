@@ -14,6 +14,7 @@ from ..budget import Budget
 from ..checks import positive_count, random_seed
 from ..explanation import Array
 from ..registry import Attribution, register
+from .exact_shapley import shapley_values
 from .shapley_game import players_error
 from .shapley_orders import OrderMean
 from .shapley_setup import shapley_games
@@ -53,7 +54,8 @@ def shapley_sampling(
     credited once to each. Every order shares out the score completely, so the values add up at any number of samples.
     v, the players, the shape of ``values``, ``base_value`` and ``segments`` are those of `exact_shapley`.
     ``extras["standard_error"]`` has the shape of the values. The orders of sample i come from
-    ``numpy.random.default_rng([seed, i])``; no coalition is run twice.
+    ``numpy.random.default_rng([seed, i])``; no coalition is run twice. Once all 2^K are known, the values
+    are the mean over all orders, as in `exact_shapley`, and the error is 0.
 
     Parameters
     ----------
@@ -102,6 +104,10 @@ def shapley_sampling(
             worth = games.remembered({i: means[i].coalitions(made) for i in budget.active.tolist()})
             for i, found in worth.items():
                 means[i].take(found)
+        for i in budget.active.tolist():
+            every_worth = games.every_worth(i)
+            if every_worth is not None:
+                means[i].settle(shapley_values(every_worth))
         values = [mean.values for mean in means]
         errors = [mean.errors for mean in means]
         error = players_error(values, errors)

@@ -151,7 +151,9 @@ def test_it_is_captums() -> None:
     expected = attr.FeatureAblation(model.net.eval()).attribute(
         native, baselines=native_start, target=[3, 0, 1], feature_mask=need("torch").asarray(labels)[None]
     )
-    found = tl.explain(model, x, "feature_ablation", [3, 0, 1], segments=labels, baseline=start)
+    # One partition of the channels, said for each of the three pictures: (3, 8, 8) could be one for each picture.
+    every = np.broadcast_to(labels, x.shape)
+    found = tl.explain(model, x, "feature_ablation", [3, 0, 1], segments=every, baseline=start)
     np.testing.assert_allclose(found.values, expected.detach().numpy(), rtol=1e-6, atol=1e-8)
 
 

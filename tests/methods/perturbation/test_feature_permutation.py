@@ -9,7 +9,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend
-from twinlens.methods.perturbation.feature_permutation import _donors
+from twinlens.methods.perturbation.feature_permutation import _drawn, _others
 
 from ...frameworks import need
 from ...nets import linear_net, pictures, small_net
@@ -65,7 +65,7 @@ def test_a_network_that_ignores_a_column_gives_it_zero(backend: Backend) -> None
 
 @pytest.mark.parametrize(("inputs", "samples"), [(2, 1), (5, 2), (5, 4), (8, 20)])
 def test_every_draw_is_a_permutation_that_moves_every_sample(inputs: int, samples: int) -> None:
-    donors = _donors(inputs, inputs, samples, True, np.random.default_rng(1))
+    donors = _others(inputs, samples, 1)
     assert donors.shape == (inputs, min(samples, inputs - 1))
     for draw in donors.T:
         assert sorted(draw) == list(range(inputs))
@@ -75,7 +75,7 @@ def test_every_draw_is_a_permutation_that_moves_every_sample(inputs: int, sample
 
 @pytest.mark.parametrize(("inputs", "rows", "samples"), [(1, 1, 3), (3, 8, 5), (9, 4, 4), (9, 4, 2)])
 def test_no_row_of_the_background_is_drawn_twice(inputs: int, rows: int, samples: int) -> None:
-    donors = _donors(inputs, rows, samples, False, np.random.default_rng(1))
+    donors = _drawn(inputs, rows, samples, 1)
     assert donors.shape == (inputs, min(samples, rows))
     assert all(len(set(row)) == len(row) and set(row) <= set(range(rows)) for row in donors)
 
@@ -83,7 +83,7 @@ def test_no_row_of_the_background_is_drawn_twice(inputs: int, rows: int, samples
 def test_donors_are_drawn_evenly() -> None:
     drawn = np.zeros((4, 4))
     for seed in range(600):
-        for i, (donor,) in enumerate(_donors(4, 4, 1, True, np.random.default_rng(seed))):
+        for i, (donor,) in enumerate(_others(4, 1, seed)):
             drawn[i, donor] += 1
     assert not np.diag(drawn).any()
     assert (np.abs(drawn[~np.eye(4, dtype=bool)] - 200) < 60).all()
@@ -100,6 +100,28 @@ def test_the_standard_error_is_what_repetitions_show(backend: Backend) -> None:
     deviation = np.sqrt(np.mean([((one.values - exact) ** 2).sum(axis=1) for one in found], axis=0))
     stated = np.sqrt(np.mean([one.error.values**2 for one in found], axis=0))
     np.testing.assert_allclose(stated, deviation, rtol=0.15)
+
+
+def test_a_sample_meets_the_same_rows_of_a_background_whoever_stands_beside_it(backend: Backend) -> None:
+    rng = np.random.default_rng(0)
+    model, x, rows = linear_net(backend, rng.normal(size=(2, 3))), rng.normal(size=(4, 3)), rng.normal(size=(30, 3))
+    call: dict[str, Any] = {"samples": 5, "background": rows}
+    together = tl.explain(model, x, "feature_permutation", 0, **call)
+    for count in (1, 2):
+        found = tl.explain(model, x[:count], "feature_permutation", 0, **call)
+        np.testing.assert_allclose(found.values, together.values[:count], rtol=1e-12)
+        np.testing.assert_allclose(found.error.values, together.error.values[:count], rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, "auto"])
+def test_the_standard_error_of_nearly_equal_drops_does_not_cancel(backend: Backend, batch_size: Any) -> None:
+    rows = 1e-3 * np.random.default_rng(0).normal(size=(8, 2))
+    model = linear_net(backend, np.array([[1.0, 0.0], [0.0, 1.0]]))
+    found = tl.explain(
+        model, np.full((1, 2), 1e6), "feature_permutation", 0, samples=4, background=rows, batch_size=batch_size
+    )
+    drawn = rows[_drawn(1, 8, 4, 0)[0], 0]
+    np.testing.assert_allclose(found.error.values, drawn.std(ddof=1) * np.sqrt((1 - 4 / 8) / 4), rtol=1e-4)
 
 
 def test_one_draw_has_no_known_error(backend: Backend) -> None:
@@ -152,7 +174,7 @@ def test_it_is_captums_with_the_same_donors() -> None:
         ).attribute(native, target=1, feature_mask=need("torch").asarray(labels)[None, None])
         return np.asarray(permuted.detach().numpy())
 
-    draws = _donors(5, 5, 3, True, np.random.default_rng(7)).T
+    draws = _others(5, 3, 7).T
     found = tl.explain(model, x, "feature_permutation", 1, samples=3, seed=7, segments=labels)
     mean = np.mean([expected(draw) for draw in draws], axis=0)
     np.testing.assert_allclose(np.broadcast_to(found.values, x.shape), mean, rtol=1e-6, atol=1e-8)

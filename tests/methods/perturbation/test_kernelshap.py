@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import twinlens as tl
-from twinlens.backends import Backend
+from twinlens.backends import Backend, Model
 
-from ...nets import linear_net, pictures, small_net
+from ...nets import formula_net, linear_net, pictures, small_net
 from .shapley_oracle import mixing_net, table
 
 ROWS = table(3, seed=2)
@@ -56,8 +56,6 @@ def test_of_a_network_with_pairwise_interactions_any_number_is_exact(
     backend: Backend, rng: np.random.Generator
 ) -> None:
     # A coalition beside its complement cancels what two players do together.
-    from ...nets import formula_net
-
     model = formula_net(backend, lambda u, w: (u @ w) ** 2, rng.normal(size=(9, 2)))
     x = rng.normal(size=(2, 9))
     exact = tl.explain(model, x, "exact_shapley", 0, baseline=0.3)
@@ -141,6 +139,60 @@ def test_a_tolerance_that_only_all_coalitions_meet_ends_there(backend: Backend) 
     assert (found.stopped, found.evaluations) == ("tolerance", 2 * (2**6 - 2))
     exact = tl.explain(model, x, "exact_shapley", 0)
     np.testing.assert_allclose(found.values, exact.values, rtol=1e-9, atol=1e-12)
+
+
+def product_of_four(backend: Backend) -> Model:
+    return formula_net(backend, lambda x, w: x[:, :4].prod(1)[:, None] * w, np.array([1.0, -1.0]))
+
+
+@pytest.mark.parametrize("samples", [24, 25, 34])
+def test_the_error_is_unknown_while_too_little_was_drawn_to_tell(backend: Backend, samples: int) -> None:
+    # 24 are the single players and all but one: what several do together is left out.
+    model, x = product_of_four(backend), np.ones((2, 12))
+    found = tl.explain(model, x, "kernelshap", 0, samples=samples)
+    assert np.isnan(found.error.values).all()
+    assert np.isnan(found.extras["standard_error"]).all()
+    assert np.isfinite(found.values).all()
+    more = tl.explain(model, x, "kernelshap", 0, samples=samples + 16)
+    assert (more.error.values > 0).all()
+
+
+def test_a_tolerance_is_not_reached_with_single_players_alone(backend: Backend) -> None:
+    model, x = product_of_four(backend), np.ones((1, 12))
+    found = tl.explain(model, x, "kernelshap", 0, samples=24, tolerance=0.1)
+    assert found.stopped == "tolerance"
+    assert found.evaluations > 24
+    np.testing.assert_allclose(found.values[0], [0.25] * 4 + [0] * 8, atol=0.05)
+
+
+@pytest.mark.parametrize(("players", "limit"), [(1, 7), (3, 10), (3, 1000), (10, 1200)])
+@pytest.mark.parametrize("tolerance", [None, 1e-9])
+def test_no_coalition_is_run_again_once_all_were(
+    backend: Backend, players: int, limit: int, tolerance: float | None
+) -> None:
+    model, x = mixing_net(backend, players), table(1, players)
+    found = tl.explain(model, x, "kernelshap", 0, max_evaluations=limit, tolerance=tolerance)
+    assert found.evaluations == 2**players - 2
+    assert found.stopped == (None if tolerance is None else "tolerance")
+
+
+@pytest.mark.parametrize("limit", [60, 121, 250, 640])
+def test_games_of_different_size_share_the_evaluations(backend: Backend, limit: int) -> None:
+    model, x = small_net(backend, dtype="float64"), pictures(3)
+    cuts = np.stack([np.arange(64).reshape(8, 8) // width for width in (16, 8, 7)])
+    for tolerance in (None, 1e-9):
+        found = tl.explain(
+            model, x, "kernelshap", 2, segments=cuts, samples=400, tolerance=tolerance, max_evaluations=limit
+        )
+        assert limit - 6 < found.evaluations <= limit
+        assert found.stopped == "max_evaluations"
+
+
+def test_there_may_be_more_coalitions_than_a_float_can_count(backend: Backend) -> None:
+    weights = np.arange(1030.0)
+    found = tl.explain(linear_net(backend, weights[None]), np.ones((1, 1030)), "kernelshap", 0, samples=2060)
+    np.testing.assert_allclose(found.values[0], weights, atol=1e-6)
+    assert np.isnan(found.error.values).all()
 
 
 def test_evaluations_are_limited_exactly(backend: Backend) -> None:

@@ -10,9 +10,11 @@ import pytest
 import twinlens as tl
 from twinlens.backends import Backend, Model
 from twinlens.methods.perturbation.lime_masks import Masks
+from twinlens.methods.perturbation.lime_regression import local_fit
 from twinlens.methods.segments import superpixels
 
 from ...nets import linear_net, pictures, segment_mean_net, small_net
+from .lime_oracle import left_out_r_squared
 
 GRID = {"segments": "grid", "segment_options": {"cells": 4}}
 
@@ -50,7 +52,7 @@ def test_it_is_scikit_learns_weighted_ridge_on_the_documented_masks(backend: Bac
         np.testing.assert_allclose(found.values[i, 0], ridge.coef_[grid()], rtol=1e-6, atol=1e-10)
         np.testing.assert_allclose(found.extras["intercept"][i], ridge.intercept_, rtol=1e-8)
         np.testing.assert_allclose(found.extras["local_prediction"][i], ridge.predict(shown[:1])[0], rtol=1e-8)
-        np.testing.assert_allclose(found.error.values[i], ridge.score(shown, y, sample_weight=weight), rtol=1e-7)
+        np.testing.assert_allclose(found.error.values[i], left_out_r_squared(ridge, shown, y, weight), rtol=1e-7)
 
 
 def test_all_masks_there_are_leave_no_chance(backend: Backend) -> None:
@@ -65,6 +67,7 @@ def test_all_masks_there_are_leave_no_chance(backend: Backend) -> None:
     y = neighbours(model, x[0], grid(cells=2), shown, None)[:, 2]
     ridge = linear_model.Ridge(alpha=1).fit(shown, y, sample_weight=10 * nearness(shown))
     np.testing.assert_allclose(found.values[0, 0], ridge.coef_[grid(cells=2)], rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(found.error.values[0], ridge.score(shown, y, sample_weight=nearness(shown)), rtol=1e-7)
 
 
 def test_with_many_samples_it_agrees_with_the_package(backend: Backend) -> None:
@@ -136,6 +139,38 @@ def test_a_tolerance_is_reached_and_begins_with_what_was_asked_for(backend: Back
     assert (np.linalg.norm(error, axis=(1, 2)) <= 0.1001 * np.linalg.norm(values, axis=(1, 2))).all()
 
 
+def test_a_tolerance_is_not_reached_with_fewer_pairs_than_superpixels(
+    backend: Backend, rng: np.random.Generator
+) -> None:
+    # Through so few neighbours there is always a line, and what is left over is next to nothing.
+    model, x = linear_net(backend, rng.normal(size=(2, 192))), pictures(1)
+    few = tl.explain(model, x, "lime", 1, samples=10, of="logit", **GRID)
+    assert np.isnan(few.extras["standard_error"]).all()
+    assert few.error.values[0] < 0.8
+    found = tl.explain(model, x, "lime", 1, samples=10, of="logit", tolerance=0.1, **GRID)
+    assert (found.stopped, found.error.values[0] > 0.9) == ("tolerance", True)
+    assert found.evaluations > 2 * 16
+    many = tl.explain(model, x, "lime", 1, samples=3000, of="logit", **GRID)
+    assert np.linalg.norm(found.values - many.values) < 0.2 * np.linalg.norm(many.values)
+
+
+@pytest.mark.parametrize("samples", [20, 40])
+def test_of_a_network_that_no_line_fits_r_squared_is_not_above_0(
+    backend: Backend, rng: np.random.Generator, samples: int
+) -> None:
+    from ...nets import formula_net
+
+    model = formula_net(backend, lambda x, w: (x.reshape((len(x), 192)) @ w * 30).sin(), rng.normal(size=(192, 2)))
+    found = tl.explain(model, pictures(20), "lime", 0, samples=samples, of="logit", **GRID)
+    assert found.error.values.mean() < 0.1
+
+
+@pytest.mark.parametrize("samples", [10, 2000])
+def test_a_kernel_in_which_no_neighbour_counts_is_an_error(backend: Backend, samples: int) -> None:
+    with pytest.raises(tl.errors.MethodError, match=r"kernel_width.*too small.*larger kernel_width"):
+        tl.explain(small_net(backend), pictures(1), "lime", 1, samples=samples, kernel_width=0.001, **GRID)
+
+
 def test_evaluations_are_limited_exactly(backend: Backend) -> None:
     model, x = small_net(backend), pictures(2)
     found = tl.explain(model, x, "lime", 1, max_evaluations=101, **GRID)
@@ -180,6 +215,19 @@ def test_a_network_that_ignores_the_picture_gives_zeros(backend: Backend) -> Non
     assert not found.values.any()
     assert not found.extras["standard_error"].any()
     assert found.error.values[0] == 1
+
+
+def test_where_nothing_that_counts_varies_r_squared_is_unknown() -> None:
+    rows, counted = np.array([[0.0], [1.0], [-1.0], [3.0], [-3.0]]), np.array([1.0, 1.0, 1.0, 0.0, 0.0])
+    assert np.isnan(local_fit(rows, np.array([2.0, 2.0, 2.0, 5.0, 7.0]), counted, drawn=False).r_squared)
+    assert local_fit(rows, np.full(5, 2.0), counted, drawn=False).r_squared == 1
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e150])
+def test_r_squared_has_no_unit(rng: np.random.Generator, scale: float) -> None:
+    rows, worth = rng.normal(size=(21, 2)), rng.normal(size=21)
+    plain, scaled = (local_fit(rows, worth * unit, np.ones(21), drawn=False).r_squared for unit in (1.0, scale))
+    assert scaled == pytest.approx(plain)
 
 
 def test_hidden_superpixels_may_show_a_baseline(backend: Backend) -> None:

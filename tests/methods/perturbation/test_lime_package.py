@@ -164,6 +164,9 @@ def test_few_superpixels_are_all_weighed(backend: Backend) -> None:
         ({"segments": "grid", "segment_options": {"cells": 1}}, "single superpixel"),
         ({"segments": "watershed"}, "watershed"),
         ({"segment_options": {"n_segmets": 5}}, "n_segmets"),
+        ({"segment_options": {1: 2}}, "name 1"),
+        ({"segment_options": {"kind": "grid"}}, "'kind'"),
+        ({"segment_options": ["n_segments"]}, "not a mapping"),
         ({"samples": 0}, "samples=0"),
         ({"samples": 1}, "samples=1"),
         ({"seed": -3}, "seed=-3"),
@@ -174,6 +177,11 @@ def test_few_superpixels_are_all_weighed(backend: Backend) -> None:
 def test_parameters_that_do_not_fit_are_named(backend: Backend, params: dict[str, object], named: str) -> None:
     with pytest.raises(tl.errors.MethodError, match=named):
         tl.explain(small_net(backend), pictures(1), "lime_package", 0, **({"samples": 10} | params))
+
+
+def test_one_output_has_no_probability(backend: Backend) -> None:
+    with pytest.raises(tl.errors.MethodError, match="one output"):
+        tl.explain(linear_net(backend, np.ones((1, 192))), pictures(1), "lime_package", **GRID)
 
 
 def test_it_explains_class_probabilities_of_pictures_only(backend: Backend, rng: np.random.Generator) -> None:

@@ -9,6 +9,7 @@ import twinlens as tl
 from twinlens.backends import Backend
 
 from ...nets import linear_net, pictures, small_net
+from .lime_oracle import left_out_r_squared
 from .shapley_oracle import mixing_net, table
 
 ROWS = table(40, seed=2) * [1.0, 2.0, 0.5, 1.0, 3.0] + 1
@@ -30,7 +31,7 @@ def test_it_is_scikit_learns_weighted_ridge_on_the_documented_rows(backend: Back
         np.testing.assert_allclose(found.values[i], ridge.coef_, rtol=1e-8, atol=1e-12)
         np.testing.assert_allclose(found.extras["intercept"][i], ridge.intercept_, rtol=1e-8)
         np.testing.assert_allclose(found.extras["local_prediction"][i], ridge.predict(rows[:1])[0], rtol=1e-8)
-        np.testing.assert_allclose(found.error.values[i], ridge.score(rows, y, sample_weight=weight), rtol=1e-8)
+        np.testing.assert_allclose(found.error.values[i], left_out_r_squared(ridge, rows, y, weight), rtol=1e-8)
 
 
 def test_of_a_linear_network_the_slopes_are_its_weights_per_standard_deviation(
@@ -69,6 +70,30 @@ def test_its_standard_errors_are_the_spread_over_seeds(backend: Backend) -> None
     spread = np.std([run.values for run in runs], axis=0, ddof=1)
     errors = np.sqrt(np.mean([run.extras["standard_error"] ** 2 for run in runs], axis=0))
     assert 0.75 < np.sqrt((errors**2).mean() / (spread**2).mean()) < 1.3
+
+
+@pytest.mark.parametrize("params", [{"samples": 10}, {"samples": 30, "kernel_width": 0.4}])
+def test_fewer_neighbours_that_count_than_slopes_leave_the_error_unknown(
+    backend: Backend, params: dict[str, float]
+) -> None:
+    found = tl.explain(mixing_net(backend), table(2), "lime", 1, background=ROWS, **params)
+    assert np.isnan(found.extras["standard_error"]).all()
+    assert np.isfinite(found.values).all()
+
+
+@pytest.mark.parametrize("samples", [2, 3, 6, 12])
+def test_slopes_that_only_fit_their_own_neighbours_have_no_r_squared(backend: Backend, samples: int) -> None:
+    # Even of a network that is a line, whose own neighbours a line with so many slopes always fits.
+    model = linear_net(backend, np.arange(-15.0, 15.0).reshape(2, 15))
+    rows = table(40, 15, seed=2)
+    found = tl.explain(model, table(30, 15), "lime", 0, background=rows, of="logit", samples=samples)
+    assert found.error.values.mean() < 0.5
+
+
+@pytest.mark.parametrize("width", [1e-3, 5e-2])
+def test_a_kernel_in_which_no_neighbour_counts_is_an_error(backend: Backend, width: float) -> None:
+    with pytest.raises(tl.errors.MethodError, match=r"kernel_width.*too small.*larger kernel_width"):
+        tl.explain(mixing_net(backend), table(2), "lime", 1, background=ROWS, samples=100, kernel_width=width)
 
 
 def test_a_tolerance_is_reached_in_rounds_that_add_to_the_first(backend: Backend) -> None:

@@ -27,6 +27,7 @@ class Framework:
 
     def __init__(self, backend: Backend) -> None:
         self.name = backend.name
+        self.native = importlib.import_module(backend.name)
         self.nn = importlib.import_module(f"{backend.name}.nn")
         self.functional = importlib.import_module(f"{backend.name}.nn.functional")
         d = "2d" if backend.name == "torch" else "2D"
@@ -110,6 +111,42 @@ def squeezed(f: Framework) -> Any:
     return f.built(layers, forward)
 
 
+def gated(f: Framework) -> Any:
+    """Whether the whole picture is bright decides how strong a map is."""
+    layers = {"one": f.conv(3, 6, 3, padding=1), "two": f.conv(6, 6, 3, padding=1), "head": f.nn.Linear(6, 5)}
+
+    def forward(s: Any, x: Any) -> Any:
+        bright = (mean(x).mean(1) > 0.5)[:, None, None, None]
+        y = f.functional.relu(s.one(x))
+        return s.head(mean(f.functional.relu(s.two(f.native.where(bright, y, 0.1 * y)))))
+
+    return f.built(layers, forward)
+
+
+def gated_by_a_share(f: Framework) -> Any:
+    """Whether much of the picture is bright decides, whatever a few pixels show."""
+    layers = {"one": f.conv(3, 6, 3, padding=1), "two": f.conv(6, 6, 3, padding=1), "head": f.nn.Linear(6, 5)}
+
+    def forward(s: Any, x: Any) -> Any:
+        bright = (mean(f.functional.sigmoid(x * 20 - 10)).mean(1) > 0.5)[:, None, None, None]
+        y = f.functional.relu(s.one(x))
+        return s.head(mean(f.functional.relu(s.two(f.native.where(bright, y, 0.1 * y)))))
+
+    return f.built(layers, forward)
+
+
+def alarmed(f: Framework) -> Any:
+    """A single bright pixel anywhere decides."""
+    layers = {"one": f.conv(3, 6, 3, padding=1), "two": f.conv(6, 6, 3, padding=1), "head": f.nn.Linear(6, 5)}
+
+    def forward(s: Any, x: Any) -> Any:
+        calm = (f.native.amax(x.flatten(1), 1) < 0.999)[:, None, None, None]
+        y = f.functional.relu(s.one(x))
+        return s.head(mean(f.functional.relu(s.two(f.native.where(calm, y, 0.1 * y)))))
+
+    return f.built(layers, forward)
+
+
 def bypassed(f: Framework) -> Any:
     """What the network looks at goes around its layers too."""
     layers = {"one": f.conv(3, 6, 3, padding=1), "two": f.conv(6, 6, 3, padding=1), "head": f.nn.Linear(9, 5)}
@@ -156,13 +193,13 @@ def suspicious(f: Framework) -> Any:
 
 
 def _concat(f: Framework, parts: Any) -> Any:
-    native = importlib.import_module(f.name)
-    return native.cat(parts, 1) if f.name == "torch" else native.concat(parts, 1)
+    return f.native.cat(parts, 1) if f.name == "torch" else f.native.concat(parts, 1)
 
 
 LOCAL = {"plain": plain, "residual": residual, "functional": functional, "strange_sizes": strange_sizes}
 NOT_LOCAL = {
-    "squeezed": squeezed, "bypassed": bypassed, "placed": placed, "particular": particular, "suspicious": suspicious,
+    "squeezed": squeezed, "gated": gated, "gated_by_a_share": gated_by_a_share, "alarmed": alarmed,
+    "bypassed": bypassed, "placed": placed, "particular": particular, "suspicious": suspicious,
 }  # fmt: skip
 
 
@@ -177,6 +214,10 @@ def boxes_of(x: np.ndarray, size: int = 5, stride: int = 4) -> list[list[Box]]:
     return [one] * len(x)
 
 
+def cut_for(model: Model, x: np.ndarray, windows: list[list[Box]]) -> Local | None:
+    return localised(model, x, windows, np.zeros_like(x))
+
+
 def never(*_: Any) -> None:
     return None
 
@@ -184,7 +225,7 @@ def never(*_: Any) -> None:
 @pytest.mark.parametrize("name", list(LOCAL))
 def test_a_network_of_local_layers_is_cut(backend: Backend, name: str) -> None:
     x = pictures(2, shape=SHAPE).astype(np.float64)
-    local = localised(net(backend, LOCAL[name]), x, boxes_of(x))
+    local = cut_for(net(backend, LOCAL[name]), x, boxes_of(x))
     assert isinstance(local, Local)
     assert np.prod(local.cut.crop) < 0.7 * np.prod(local.cut.cells)
 
@@ -192,7 +233,7 @@ def test_a_network_of_local_layers_is_cut(backend: Backend, name: str) -> None:
 @pytest.mark.parametrize("name", list(NOT_LOCAL))
 def test_a_network_that_is_not_local_is_not_cut(backend: Backend, name: str) -> None:
     x = pictures(1, shape=SHAPE).astype(np.float64)
-    local = localised(net(backend, NOT_LOCAL[name]), x, boxes_of(x))
+    local = cut_for(net(backend, NOT_LOCAL[name]), x, boxes_of(x))
     assert local is None
 
 
@@ -233,7 +274,7 @@ def test_any_stack_of_local_layers_gives_the_same(backend: Backend, monkeypatch:
         x = pictures(1, seed=seed, shape=SHAPE).astype(np.float64)
         size, stride = int(rng.integers(2, 8)), int(rng.integers(1, 3))
         call = {"window": size, "stride": min(size, 2 + stride), "baseline": "noise"}
-        cut += localised(model, x, boxes_of(x, size, 4)) is not None
+        cut += cut_for(model, x, boxes_of(x, size, 4)) is not None
         found = tl.explain(model, x, "occlusion", 2, **call).values
         with monkeypatch.context() as patch:
             patch.setattr(occlusion_module, "localised", never)
@@ -242,10 +283,29 @@ def test_any_stack_of_local_layers_gives_the_same(backend: Backend, monkeypatch:
     assert cut >= 6
 
 
+def dark_corner() -> np.ndarray:
+    """A picture of mean brightness about 0.5, which windows move over the threshold of a gate one way or the other."""
+    x = 0.4 + 0.6 * np.random.default_rng(0).random((1, 3, 48, 48))
+    x[:, :, 4:20, 28:44] *= 0.3
+    return x
+
+
+@pytest.mark.parametrize("name", ["gated", "gated_by_a_share", "alarmed"])
+@pytest.mark.parametrize("brightness", [0.8, 0.83, 0.86, 1.0])
+def test_a_gate_that_windows_or_crops_switch_is_switched_by_whole_pictures(
+    backend: Backend, name: str, brightness: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x, call = net(backend, NOT_LOCAL[name]), dark_corner() * brightness, {"window": 6, "stride": 3}
+    found = tl.explain(model, x, "occlusion", 1, **call).values
+    monkeypatch.setattr(occlusion_module, "localised", never)
+    expected = tl.explain(model, x, "occlusion", 1, **call).values
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-13)
+
+
 @pytest.mark.parametrize("batch_size", [1, 5, 1000, "auto"])
 def test_the_batch_size_does_not_matter(backend: Backend, batch_size: Any) -> None:
     model, x = net(backend, residual), pictures(3, shape=SHAPE)
-    assert localised(model, x.astype(np.float64), boxes_of(x)) is not None
+    assert cut_for(model, x.astype(np.float64), boxes_of(x)) is not None
     found = tl.explain(model, x, "occlusion", [0, 1, 2], batch_size=batch_size, **WINDOW)
     expected = tl.explain(model, x, "occlusion", [0, 1, 2], batch_size=64, **WINDOW)
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-9, atol=1e-13)
@@ -255,7 +315,7 @@ def test_preprocessing_is_done_to_the_crops(backend: Backend, monkeypatch: pytes
     bare = net(backend, plain)
     model = wrap(bare.net, preprocess=tl.Normalise(0.5, [0.1, 0.2, 0.5]))
     x = pictures(1, shape=SHAPE)
-    assert localised(model, x.astype(np.float64), boxes_of(x)) is not None
+    assert cut_for(model, x.astype(np.float64), boxes_of(x)) is not None
     found = tl.explain(model, x, "occlusion", 1, **WINDOW).values
     monkeypatch.setattr(occlusion_module, "localised", never)
     np.testing.assert_allclose(found, tl.explain(model, x, "occlusion", 1, **WINDOW).values, rtol=1e-8, atol=1e-11)
@@ -264,10 +324,10 @@ def test_preprocessing_is_done_to_the_crops(backend: Backend, monkeypatch: pytes
 def test_few_windows_tables_and_large_windows_run_as_they_are(backend: Backend) -> None:
     x = pictures(1, shape=SHAPE).astype(np.float64)
     model = net(backend, plain)
-    assert localised(model, x, [boxes_of(x)[0][:20]]) is None
-    assert localised(model, x, [[((0, 3), (0, 30), (0, 46))] * 100]) is None
-    assert localised(linear_net(backend, np.ones((2, 4))), np.ones((1, 4)), [[((0, 1),)] * 100]) is None
-    assert localised(linear_net(backend, np.ones((2, 4608))), x, boxes_of(x)) is None
+    assert cut_for(model, x, [boxes_of(x)[0][:20]]) is None
+    assert cut_for(model, x, [[((0, 3), (0, 30), (0, 46))] * 100]) is None
+    assert cut_for(linear_net(backend, np.ones((2, 4))), np.ones((1, 4)), [[((0, 1),)] * 100]) is None
+    assert cut_for(linear_net(backend, np.ones((2, 4608))), x, boxes_of(x)) is None
 
 
 def hooks(model: Model) -> int:

@@ -218,7 +218,17 @@ def test_a_window_that_does_not_fit_is_named(backend: Backend, bad: dict[str, An
         tl.explain(small_net(backend), pictures(1), "occlusion", 0, **bad)
 
 
-@pytest.mark.parametrize("stride", [0, -1, 4, 1.5, (1, 4), (1, 1, 1, 1), (2,), "2"], ids=str)
+def test_a_number_may_be_an_array_or_a_tensor(backend: Backend) -> None:
+    model, x = small_net(backend), pictures(1)
+    expected = tl.explain(model, x, "occlusion", 0, window=4, stride=2).values
+    for number in (np.array, lambda value: backend.asarray(np.array(value), "int64"), np.int16):
+        found = tl.explain(model, x, "occlusion", 0, window=number(4), stride=number(2)).values
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "stride", [0, np.array(2.0), np.array(True), -1, 4, 1.5, (1, 4), (1, 1, 1, 1), (2,), "2"], ids=str
+)
 def test_a_stride_that_does_not_fit_is_named(backend: Backend, stride: Any) -> None:
     with pytest.raises(tl.errors.MethodError, match="stride="):
         tl.explain(small_net(backend), pictures(1), "occlusion", 0, window=3, stride=stride)

@@ -90,6 +90,19 @@ def test_an_unknown_mask_is_named(backend: Backend, mask: object) -> None:
         tl.explain(small_net(backend), pictures(1), "partition_shap", 0, mask=mask)
 
 
+@pytest.mark.parametrize(
+    "mask", ["blur(2147483648,1)", "blur(99999,99999)", "blur(3,17)", "blur(" + "9" * 5000 + ",1)"]
+)
+def test_a_kernel_larger_than_the_picture_is_named(backend: Backend, mask: str) -> None:
+    with pytest.raises(tl.errors.MethodError, match=r"mask='blur\(.* Use blur\(16,16\) at most"):
+        tl.explain(small_net(backend), pictures(1), "partition_shap", 0, mask=mask)
+
+
+def test_one_output_has_no_probability(backend: Backend) -> None:
+    with pytest.raises(tl.errors.MethodError, match="one output"):
+        tl.explain(linear_net(backend, np.ones((1, 192))), pictures(1), "partition_shap")
+
+
 def test_it_explains_class_probabilities_of_colour_pictures_only(backend: Backend) -> None:
     grey = pictures(1, shape=(1, 8, 8))
     with pytest.raises(tl.errors.MethodError, match="3 channels"):

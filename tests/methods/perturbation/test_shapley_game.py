@@ -75,6 +75,17 @@ def test_no_coalition_is_evaluated_twice(backend: Backend) -> None:
     assert played.remembered({0: np.zeros((0, 3), bool)})[0].shape == (0,)
 
 
+def test_what_every_coalition_is_worth_is_told_once_all_are_known(backend: Backend) -> None:
+    played = games(
+        linear_net(backend, np.array([[1.0, 2.0, 4.0]])), np.ones((1, 3)), np.zeros((1, 3)), empty=np.zeros(1)
+    )
+    played.remembered({0: everyone(3)[:-2]})
+    assert played.every_worth(0) is None
+    played.remembered({0: everyone(3)[-2:]})
+    np.testing.assert_allclose(played.every_worth(0), range(8))  # by the players' bits
+    assert played.evaluations == 6
+
+
 def test_what_nobody_is_worth_is_not_evaluated_where_it_is_given(backend: Backend) -> None:
     played = games(linear_net(backend, np.ones((1, 2))), np.ones((1, 2)), np.zeros((1, 2)), empty=np.array([7.0]))
     np.testing.assert_allclose(played.remembered({0: everyone(2)})[0], [7, 1, 1, 2])

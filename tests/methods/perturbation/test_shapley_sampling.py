@@ -92,6 +92,20 @@ def test_a_tolerance_is_reached_and_begins_with_what_was_asked_for(backend: Back
     np.testing.assert_array_equal(lenient.values, plain.values)
 
 
+@pytest.mark.parametrize(("players", "budget"), [(1, 5), (2, 2), (3, 50), (5, 1000)])
+def test_once_all_coalitions_are_known_the_values_are_exact(backend: Backend, players: int, budget: int) -> None:
+    model, x = mixing_net(backend, players), table(2, players)
+    found = tl.explain(model, x, "shapley_sampling", 0, tolerance=1e-4, max_evaluations=2 * budget)
+    assert (found.stopped, found.evaluations) == ("tolerance", 2 * (2**players - 2))
+    exact = tl.explain(model, x, "exact_shapley", 0)
+    np.testing.assert_allclose(found.values, exact.values, rtol=1e-9, atol=1e-12)
+    assert not found.error.values.any()
+    assert not found.extras["standard_error"].any()
+    plain = tl.explain(model, x, "shapley_sampling", 0, samples=1000)
+    np.testing.assert_array_equal(plain.values, found.values)
+    assert plain.stopped is None
+
+
 def test_evaluations_are_limited_exactly(backend: Backend) -> None:
     model, x = mixing_net(backend, 8), table(2, 8)
     found = tl.explain(model, x, "shapley_sampling", 0, samples=1000, max_evaluations=200)
