@@ -11,6 +11,7 @@ from ..backends.chunks import BatchSize
 from ..backends.model import Model
 from ..backends.objective import Of, Target
 from ..errors import InputError
+from .checks import finite_scores
 from .evaluation import score
 from .explanation import Array
 
@@ -47,10 +48,15 @@ def mean_worth(
     samples : int
     of, batch_size
         As for `score`.
+
+    Raises
+    ------
+    NonFiniteError
+        If a mean is not finite: the logarithm of a score of 0 is not.
     """
     first = score(model, rows, target if callable(target) else int(np.asarray(target)[0]), of, batch_size)
     if callable(target):
-        return np.full(samples, first.explained.mean(dtype=np.float64))
+        return np.full(samples, finite_scores(first.explained.mean(dtype=np.float64), "explained numbers"))
     targets = np.asarray(target)
     with model.backend.no_grad():
         native = model.tensor(first.scores)
@@ -58,11 +64,12 @@ def mean_worth(
             int(label): model.backend.numpy(model.explained(native, int(label), of)).mean(dtype=np.float64)
             for label in np.unique(targets)
         }
-    return np.array([means[int(label)] for label in targets])
+    return finite_scores(np.array([means[int(label)] for label in targets]), "explained numbers")
 
 
 def worth(model: Model, baseline: Array, target: Target, of: Of, batch_size: BatchSize) -> npt.NDArray[np.float64]:
     """Explained number of each sample's baseline (N, ...): one run where all samples have the same."""
     if (baseline == baseline[:1]).all():
         return mean_worth(model, baseline[:1], target, len(baseline), of, batch_size)
-    return score(model, baseline, target, of, batch_size).explained.astype(np.float64)
+    explained = score(model, baseline, target, of, batch_size).explained
+    return finite_scores(explained.astype(np.float64), "explained numbers")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..errors import InputError, MethodError
 from .explanation import Array
-from .segments import Segmentation, superpixels
+from .segments import Segmentation, named_options, superpixels
 
 Bools = npt.NDArray[np.bool_]
 
@@ -46,26 +46,29 @@ def players_of(x: Array, segments: Any = None, segment_options: Mapping[str, Any
     segments : {"slic", "quickshift", "felzenszwalb", "grid"} or array of int, optional
         How a picture is cut into superpixels, or a partition of your own: (H, W) or the shape of one sample for all
         samples, or one per sample. Left out, the columns of a table and the SLIC superpixels of a picture.
+
+        For as many pictures as they have channels, (3, H, W) may be one partition per picture or one per channel. It is
+        the former where each (H, W) counts its parts from 0 without gaps, as ``extras["segments"]`` does, and refused
+        otherwise.
     segment_options : dict, optional
-        For the segmentation, see `superpixels`.
+        For the segmentation, see `superpixels`; not for a table or a partition of your own.
 
     Raises
     ------
     MethodError, InputError
         If the partition does not fit the samples.
     """
-    if segment_options is not None and not isinstance(segment_options, Mapping):
-        raise MethodError(f"segment_options={segment_options!r} is not a mapping.", "Pass names and values.")
+    options = named_options(segment_options)
+    if options and (x.ndim != 4 or not isinstance(segments, (str, type(None)))):
+        raise MethodError(
+            f"segment_options={segment_options!r} says how pictures are cut into superpixels, and none are cut here.",
+            'Leave it out, or pass pictures and segments="slic", for example.',
+        )
     if segments is not None and not isinstance(segments, str):
-        labels = np.asarray(segments)
-        if labels.dtype.kind == "U":
-            raise MethodError(
-                f"segments={segments!r} is not known.", f"Choose one of: {', '.join(get_args(Segmentation))}."
-            )
-        return [_own(each, x.shape[1:]) for each in _per_sample(labels, x)]
+        return [_own(each, x.shape[1:]) for each in _per_sample(_labels(segments), x)]
     if x.ndim == 4:
         kind: Segmentation = segments or "slic"  # type: ignore[assignment]
-        cuts = [superpixels(picture, kind, **(segment_options or {})) for picture in x]
+        cuts = [superpixels(picture, kind, **options) for picture in x]
         return [Players(cut[None], int(cut.max()) + 1) for cut in cuts]
     if segments is not None:
         raise InputError(
@@ -76,8 +79,26 @@ def players_of(x: Array, segments: Any = None, segment_options: Mapping[str, Any
     return [Players(np.arange(count).reshape(x.shape[1:]), count)] * len(x)
 
 
+def _labels(segments: Any) -> Array:
+    try:
+        labels = np.asarray(segments)
+    except (ValueError, TypeError, RuntimeError) as error:  # a ragged list, or a tensor that NumPy cannot read
+        raise InputError(
+            f"The segments are no array of whole numbers ({error}).", "Pass partitions of one and the same shape."
+        ) from error
+    if labels.dtype.kind == "U":
+        raise MethodError(
+            f"segments={segments!r} is not known.", f"Choose one of: {', '.join(get_args(Segmentation))}."
+        )
+    if labels.dtype.kind not in "iub":
+        raise InputError(f"The segments hold {labels.dtype}.", "Pass whole numbers, one per part.")
+    return labels
+
+
 def _per_sample(labels: Array, x: Array) -> list[Array]:
     sample = x.shape[1:]
+    if x.ndim == 4 and labels.shape == sample and len(x) == len(labels) > 1:
+        return _per_picture(labels)
     shapes = [sample] if x.ndim < 4 else [sample, sample[1:], (1, *sample[1:])]
     for shape in shapes:
         if labels.shape == shape:
@@ -89,9 +110,19 @@ def _per_sample(labels: Array, x: Array) -> list[Array]:
     )
 
 
+def _per_picture(labels: Array) -> list[Array]:
+    """The readings (N, H, W) and (C, H, W) both fit."""
+    if not all(np.array_equal(np.unique(each), np.arange(each.max() + 1)) for each in labels):
+        count = len(labels)
+        raise InputError(
+            f"The segments {labels.shape} may be one partition for each of {count} pictures or one for each of "
+            f"{count} channels.",
+            "Pass (N, 1, H, W) for the pictures, or (N, C, H, W) for the channels.",
+        )
+    return list(labels)
+
+
 def _own(labels: Array, sample: tuple[int, ...]) -> Players:
-    if labels.dtype.kind not in "iub":
-        raise InputError(f"The segments hold {labels.dtype}.", "Pass whole numbers, one per part.")
     if labels.ndim < len(sample):
         labels = labels[None]
     numbered = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)

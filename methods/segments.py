@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -21,7 +22,19 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-def superpixels(picture: Array, kind: Segmentation = "slic", **options: Any) -> npt.NDArray[np.int64]:
+def named_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the options of a segmentation, none where None was passed, or raise `MethodError`."""
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise MethodError(f"segment_options={options!r} is not a mapping.", "Pass names and values.")
+    unnamed = [name for name in options if not isinstance(name, str)]
+    if unnamed:
+        raise MethodError(f"segment_options has the name {unnamed[0]!r}.", 'Names are text, such as "n_segments".')
+    return dict(options)
+
+
+def superpixels(picture: Array, kind: Segmentation = "slic", /, **options: Any) -> npt.NDArray[np.int64]:
     """Cut a picture into superpixels numbered 0 to K - 1, none of them empty.
 
     Parameters
@@ -60,7 +73,7 @@ def _by_skimage(picture: Array, kind: str, settings: dict[str, Any]) -> Array:
         settings = {"rng": 0} | settings
     try:
         labels: Array = getattr(segmentation, kind)(hwc, **settings)
-    except (ValueError, TypeError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
         raise MethodError(f"The segmentation '{kind}' failed ({error}).", "Check its options.") from error
     return labels
 

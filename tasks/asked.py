@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import yaml
 
 from ..backends import Model
 from ..errors import ConfigError, MethodError, TargetError, suggest
 from ..methods import Method
+from .config_file import setting_value
 
 _GUESSES = 3
 
@@ -32,10 +33,10 @@ def parsed_settings(settings: Sequence[str], methods: Sequence[Method]) -> dict[
             raise ConfigError(f"--set {setting} is not a setting.", "Write --set name=value, such as steps=100.")
         if name not in known:
             raise MethodError(f"No chosen method has a parameter '{name}'.", suggest(name, known))
-        try:
-            given[name] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {setting}: the value is not valid YAML.", "Quote it.") from error
+        value = setting_value(setting, text)
+        # The layers of a sequence have numbers as their names.
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        given[name] = text.strip() if name == "layer" and is_number else value
     return given
 
 
@@ -69,16 +70,22 @@ def class_numbers(target: str | None, model: Model, probabilities: Any) -> list[
     count, classes = probabilities.shape
     if target is None:
         return [int(best) for best in probabilities.argmax(axis=1)]
-    if target.lstrip("-").isdigit():
-        number = int(target)
-        if not 0 <= number < classes:
-            raise TargetError(f"There is no class {number}.", f"The network has classes 0 to {classes - 1}.")
-        return [number] * count
     names = model.labels or []
-    if target not in names:
+    number = int(target) if re.fullmatch("-?[0-9]{1,18}", target) else None
+    if target in names:
+        named = names.index(target)
+        if number not in (None, named) and number in range(classes):
+            raise TargetError(
+                f"'{target}' is the name of class {named}, and the number of class {number}, named '{names[number]}'.",
+                f"Give the classes names that are no numbers, such as 'class {target}', or none.",
+            )
+        return [named] * count
+    if number is None:
         cure = suggest(target, names) if names else "Its classes have no names: give a number."
         raise TargetError(f"There is no class '{target}'.", cure)
-    return [names.index(target)] * count
+    if number not in range(classes):
+        raise TargetError(f"There is no class {number}.", f"The network has classes 0 to {classes - 1}.")
+    return [number] * count
 
 
 def best_guesses(model: Model, probabilities: Any) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from ..methods import get_method
 from ..models import load_model
 from ..models.libraries import LIBRARIES
 from ..models.loading import PRETRAINED
+from ..models.scores import read_outputs
 from .asked import class_name, class_numbers, own_params, parsed_settings
 from .comparing_report import Words, write_comparison
 from .facts import versions
@@ -122,6 +123,8 @@ def compare_files(
         first, second = as_models(first, second, "float64" if wish.double else None)
         images, rows = _pictures(files, side), _pictures(wish.background, side) if wish.background else None
         params = {method.name: own_params(method, given, wish.seed, rows) for method in every}
+        for model in (first,) if second is first else (first, second):
+            _settle_outputs(model, images, say)
         targets = class_numbers(wish.target, first, first.probabilities(images))
         warm_up(first, second, images)
         pairs = []
@@ -205,6 +208,20 @@ def _import_in_order(a: Network, b: Network | None, twins: bool) -> None:
 def _built(network: Network, wish: Wish, say: Say) -> Model:
     say(f"building {network.spec}")
     return load_model(network.spec, network.weights, backend=network.backend, seed=wish.seed, device=wish.device)
+
+
+def _settle_outputs(model: Model, images: Any, say: Say) -> None:
+    """Make class scores of what the network returns, as `twinlens explain` does."""
+    raw = model.forward(images)
+    if raw.ndim != 2:
+        return  # the predicted classes are asked for next, which says so
+    try:
+        reading = read_outputs(model, raw)
+    except ConfigError as error:
+        raise ConfigError(error.cause, "Let its function return logits, or a probability for each class.") from error
+    if reading.output is not None:
+        model.output = reading.output
+        say(f"{title(model)}: {reading.note}")
 
 
 def _pictures(files: Sequence[Path], side: int) -> Any:

@@ -19,7 +19,17 @@ class _Twice(Exception):  # noqa: N818
     """Names a key that stands twice in one mapping."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Constructible(yaml.SafeLoader):
+    """YAML that says where a value has the form of a date, a number or a tag and is none, such as 2000-13-45."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
+
+
+class _Loader(_Constructible):
     """YAML without the silent loss of a key that is written twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -28,6 +38,14 @@ class _Loader(yaml.SafeLoader):
         if twice is not None:
             raise _Twice(f"'{twice}' twice (line {node.start_mark.line + 1} and below)")
         return super().construct_mapping(node, deep)
+
+
+def setting_value(setting: str, text: str) -> Any:
+    """The YAML value of ``--set key=value``, or `ConfigError`."""
+    try:
+        return _read(text, _Constructible)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {setting}: the value is not valid YAML.", "Quote it.") from error
 
 
 def load_config(path: str | Path, settings: Sequence[str] = (), **overrides: Any) -> RunConfig:
@@ -51,7 +69,7 @@ def load_config(path: str | Path, settings: Sequence[str] = (), **overrides: Any
     """
     path = Path(path)
     try:
-        raw: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        raw: Any = _read(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError as error:
         raise ConfigError(f"There is no configuration file '{path}'.", "Check the path.") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -135,10 +153,7 @@ def _put(raw: dict[str, Any], setting: str) -> None:
     path = key.split(".")
     if not equals or not all(path):
         raise ConfigError(f"--set {setting} is not a setting.", "Write --set key=value, such as saliency.of=logit.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {setting}: the value is not valid YAML.", "Quote it.") from error
+    value = setting_value(setting, text)
     if path[0] not in PART_KEYS:
         _put_at(raw, path, value, setting)
         return
@@ -179,6 +194,13 @@ def _position(place: list[Any], name: str, setting: str) -> int:
             return position
     known = [str(e["name"]) if isinstance(e, dict) and "name" in e else str(i) for i, e in enumerate(place)]
     raise ConfigError(f"--set {setting}: there is no '{name}' in the list.", suggest(name, known))
+
+
+def _read(text: str, loader: type[_Constructible]) -> Any:
+    try:
+        return yaml.load(text, loader)
+    except RecursionError as error:
+        raise yaml.YAMLError("too many brackets within brackets") from error
 
 
 def _where(error: yaml.YAMLError) -> str:

@@ -12,7 +12,7 @@ from ..errors import LayerError
 from ..figures import as_picture, feature_map_grid, tile_grid
 from ..figures.report import FigureItem, Row, Section, TableItem
 from ..methods import explain
-from ..methods.checks import channels_second, second_in_shape
+from ..methods.checks import channel_axis, channels_second, second_in_shape
 from .config import FeatureMaps, FilterVisualisation
 from .output import Output
 from .setup import Say, Setup
@@ -77,7 +77,8 @@ def run_feature_maps(
             model.forward(setup.images)
         activations[backend] = {layer: seen[layer] for layer in layers}
         for layer, maps in activations[backend].items():
-            second_in_shape(maps.shape, layer, setup.images.shape[2:])
+            axis = channel_axis(model, model.layer(layer), maps.shape)
+            second_in_shape(maps.shape, layer, setup.images.shape[2:], axis)
         figures.append([_maps_figure(setup, config, seen[layer], layer, backend, output, name) for layer in layers])
         if config.visualisation is not None:
             say(f"{name}: filter visualisation on {backend}")

@@ -15,6 +15,8 @@ from ..models.libraries import LIBRARIES
 from ..models.user_file import described
 from .config import ModelChoice
 
+_SAY_SIZE = "Say it with --size, or with data.size in a configuration."
+
 
 def first_backend(choice: ModelChoice, backends: Sequence[str]) -> str:
     """The framework to build on first: of those asked for, the one that the network's name allows.
@@ -95,7 +97,7 @@ def outputs(model: Model, image: npt.NDArray[Any]) -> int:
     except Exception as error:
         raise ModelError(
             f"'{model.name}' fails on a picture of shape {image.shape}: {described(error)}.",
-            "Run it in Python alone first, or set data.size.",
+            f"Run it in Python alone first. {_SAY_SIZE}",
         ) from error
 
 
@@ -110,8 +112,8 @@ def picture_size(model: Model, size: int | None) -> int:
     shape: Any = model.input_shape
     if shape is None:
         if size is None:
-            raise ConfigError(f"The picture size that '{model.name}' wants is not known.", "Set data.size.")
+            raise ConfigError(f"The picture size that '{model.name}' wants is not known.", _SAY_SIZE)
         shape = model.input_shape = (3, size, size)
     if len(shape) != 3:
-        raise ConfigError(f"'{model.name}' does not take pictures.", "Choose another model.name.")
-    return size or int(shape[-1])
+        raise ConfigError(f"'{model.name}' does not take pictures.", "Choose another network.")
+    return int(shape[-1]) if size is None else size

@@ -182,8 +182,10 @@ class Difference:
             BACKWARD: "The networks agree forward and part in the backward pass",
             TRAINING: "The networks agree on this input, and would part in training",
         }[place.direction]
-        best = f": {place.causes[0].name}" if place.causes else "; no experiment explains it"
-        return f"{where} {place.text}{best}."
+        if not place.causes:
+            return f"{where} {place.text}; no experiment explains it."
+        cause = place.causes[0]
+        return f"{where} {place.text}: {'' if cause.confidence == CERTAIN else 'probably '}{cause.name}."
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON has it; infinity becomes ``"inf"``, NaN None."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -172,10 +174,22 @@ def _decode(path: Path) -> Array:
 def _imdecode(data: bytes, flags: int) -> Array | None:
     cv2 = require("cv2", "opencv-python", "read pictures")
     try:
-        pixels: Array | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        with _silent_opencv():
+            pixels: Array | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
     return pixels
+
+
+@contextmanager
+def _silent_opencv() -> Iterator[None]:
+    """Keep OpenCV from printing what is wrong with a file in lines of its own: the error that names the file does."""
+    log = require("cv2", "opencv-python", "read pictures").utils.logging
+    before = log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        log.setLogLevel(before)
 
 
 def _bytes(path: Path) -> bytes:

@@ -16,6 +16,7 @@ from ...errors import MethodError, NoGradientError, NonFiniteError
 from ..budget import Budget
 from ..checks import finite_gradient, finite_scores, pictures
 from ..explanation import Array, ErrorEstimate
+from ..layers.units import check_samples
 from ..registry import Attribution
 from .target_layer import check_maps, target_layer
 from .upsampling import resized
@@ -199,7 +200,8 @@ def finished(
 
 
 def _maps(model: Model, activation: Any, layer: str, x: Array) -> Array:
-    check_maps(model.backend.shape(activation), layer, x.shape[2:])
+    check_samples(model, activation, len(x), layer)
+    check_maps(model, model.backend.shape(activation), layer, x)
     return finite_scores(model.backend.numpy(activation), f"activations at '{layer}'").astype(np.float64)
 
 

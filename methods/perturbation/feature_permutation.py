@@ -45,7 +45,9 @@ def feature_permutation(
     """``mean over donors of: score(x) - score(x with one part from the donor)``, for each part of a partition in turn.
 
     The donors are the other samples of the batch: each of `samples` permutations moves every sample, and no sample
-    meets a donor twice. When there are no more donors than `samples`, all are used and the result is exact. The mean
+    meets a donor twice. With a background each sample draws its donors by itself, from
+    ``numpy.random.default_rng([seed, i])``. When there are no more donors than `samples`, all are used and the result
+    is exact. The mean
     over the batch, ``values.mean(axis=0)``, is the global importance of a column; with ``of="loss"`` and the true
     labels as target it is the negative rise of the loss.
 
@@ -70,7 +72,7 @@ def feature_permutation(
     """
     samples, seed = positive_count("samples", samples), random_seed(seed)
     rows = x if background is None else background_rows(model, background, x)
-    donors = _donors(len(x), len(rows), samples, background is None, np.random.default_rng(seed))
+    donors = _others(len(x), samples, seed) if background is None else _drawn(len(x), len(rows), samples, seed)
     players = players_of(x, segments, segment_options)
     scored = score(model, x, target, of, batch_size)
     draws = donors.shape[1]
@@ -82,43 +84,51 @@ def feature_permutation(
 
     counts = [each.count * draws for each in players]
     quick, whole = fast(model, x, scored, sum(counts), of, batch_size)
+    # Sums of deviations from each part's first drop, and of their squares: squares of the drops would cancel.
+    firsts = [np.zeros(each.count) for each in players]
     sums = [np.zeros((2, each.count)) for each in players]
     for i, part, found in drops(quick, whole, mixed, counts, x.shape[1:], scored.resolved, of, batch_size):
-        player = np.arange(part.start, part.stop) // draws
+        player, draw = np.divmod(np.arange(part.start, part.stop), draws)
+        firsts[i][player[draw == 0]] = found[draw == 0]
         for power, total in enumerate(sums[i], start=1):
-            np.add.at(total, player, found**power)
-    means = [total / draws for total, _ in sums]
+            np.add.at(total, player, (found - firsts[i][player]) ** power)
+    means = [first + total / draws for first, (total, _) in zip(firsts, sums, strict=True)]
+    variances = [np.maximum(squares / draws - (total / draws) ** 2, 0) for total, squares in sums]
     return Attribution(
         spread(players, means, x.dtype),
         scored.scores,
         scored.target,
-        _standard_error(means, [total / draws for _, total in sums], draws, len(rows) - (background is None)),
+        _standard_error(means, variances, draws, len(rows) - (background is None)),
         segments_of(players, x),
         spent(len(x), sum(counts)),
     )
 
 
-def _donors(inputs: int, rows: int, samples: int, within: bool, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Rows that each sample borrows from, (N, draws), none twice and, within the batch, never its own.
+def _others(inputs: int, samples: int, seed: int) -> npt.NDArray[np.int64]:
+    """Samples of the batch that each one borrows from, (N, draws): none twice, and never itself.
 
-    The rows stand in a circle in random order, and each draw turns it by another angle: within the batch every draw is
-    a permutation without a fixed point.
+    They stand in a circle in random order, and each draw turns it by another angle: a permutation without a fixed
+    point.
     """
-    if within and inputs < 2:
+    if inputs < 2:
         raise MethodError(
             "There is no other sample in a batch of one.", "Explain several samples, or pass background=... ."
         )
-    circle = rng.permutation(rows)
-    places = np.argsort(circle) if within else rng.permutation(inputs)
-    turns = 1 + rng.permutation(rows - 1) if within else rng.permutation(rows)
-    donors: npt.NDArray[np.int64] = circle[(places[:, None] + turns[None, :samples]) % rows]
+    rng = np.random.default_rng(seed)
+    circle = rng.permutation(inputs)
+    places, turns = np.argsort(circle), 1 + rng.permutation(inputs - 1)
+    donors: npt.NDArray[np.int64] = circle[(places[:, None] + turns[None, :samples]) % inputs]
     return donors
 
 
-def _standard_error(means: list[Array], mean_squares: list[Array], draws: int, donors: int) -> ErrorEstimate:
+def _drawn(inputs: int, rows: int, samples: int, seed: int) -> npt.NDArray[np.int64]:
+    """Rows of the background that each sample borrows from, (N, draws), none twice, whoever stands beside it."""
+    return np.stack([np.random.default_rng([seed, i]).permutation(rows)[:samples] for i in range(inputs)])
+
+
+def _standard_error(means: list[Array], variances: list[Array], draws: int, donors: int) -> ErrorEstimate:
     """L2 norm of the parts' standard errors. Donors do not come back: when all were drawn nothing is uncertain."""
     left = 1 - draws / donors
-    variances = [np.maximum(square - mean**2, 0) for mean, square in zip(means, mean_squares, strict=True)]
     unknown = np.nan if left else 0.0
     errors = [np.sqrt(each.sum() * left / (draws - 1)) if draws > 1 else unknown for each in variances]
     return ErrorEstimate(

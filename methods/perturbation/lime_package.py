@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.model import Model
-from ...backends.objective import Target, class_targets
+from ...backends.objective import Target, class_targets, several_outputs
 from ...errors import MethodError, MissingPackageError
 from ..checks import finite, finite_scores, pictures, positive_count, random_seed
 from ..explanation import Array, ErrorEstimate
 from ..randomness import global_numpy_seed
 from ..registry import Attribution, register
-from ..segments import Segmentation, superpixels
+from ..segments import Segmentation, named_options, superpixels
 
 
 @register(
@@ -64,13 +64,13 @@ def lime_package(
     pictures(x, "lime_package")
     if callable(target):
         raise MethodError("lime_package explains a class's probability.", "Pass a class number or None as target.")
-    if segment_options is not None and not isinstance(segment_options, Mapping):
-        raise MethodError(f"segment_options={segment_options!r} is not a mapping.", "Pass names and values.")
+    options = named_options(segment_options)
     if x.shape[1] not in (1, 3):
         raise MethodError(
             f"lime_package needs 1 or 3 channels, the pictures have {x.shape[1]}.", "Choose another method."
         )
     scores = finite_scores(model.forward(x, batch_size))
+    several_outputs(scores)
     classes = class_targets(target, len(x), scores)
     size = min(samples, chunk_size(model, x.shape[1:], samples, batch_size, held=1))
 
@@ -79,7 +79,7 @@ def lime_package(
         return model.probabilities(chw[:, : x.shape[1]], batch_size)
 
     def one(picture: Array, label: int) -> tuple[Array, Array, float, float, float]:
-        cut = superpixels(picture, segments, **(segment_options or {}))
+        cut = superpixels(picture, segments, **options)
         if cut.max() == 0:
             raise MethodError("The picture is a single superpixel.", "Ask for more or smaller segments.")
         explainer = _explainer(seed)

@@ -77,7 +77,7 @@ def occlusion(
     for start in starts:
         plans = [_plan(windows, picture != hidden) for picture, hidden in zip(x, start, strict=True)]
         boxes = [list(plan) for plan in plans]
-        local = localised(quick, x, boxes)
+        local = localised(quick, x, boxes, start)
 
         def occluded(i: int, part: slice, start: Array = start, boxes: Any = boxes, local: Any = local) -> Array:
             points = []
@@ -127,6 +127,8 @@ def _stride(stride: Any, size: tuple[int, ...], sample: tuple[int, ...]) -> tupl
 def _per_axis(name: str, value: Any, sample: tuple[int, ...], whole: tuple[int, ...]) -> tuple[int, ...]:
     """One number for every axis of a sample; `whole` completes what leaves out the first axis."""
     inner = len(sample[1:] or sample)
+    if getattr(value, "ndim", None) == 0:
+        value = value.item()
     if not isinstance(value, (tuple, list, np.ndarray)):
         value = [positive_count(name, value)] * inner
     numbers = tuple(positive_count(name, number) for number in value)

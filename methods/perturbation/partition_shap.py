@@ -9,13 +9,16 @@ import numpy as np
 
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
-from ...backends.objective import Target, class_targets
+from ...backends.objective import Target, class_targets, several_outputs
 from ...errors import MethodError, MissingPackageError
 from ..checks import finite_scores, pictures, positive_count, random_seed
 from ..estimates import completeness
 from ..explanation import Array
 from ..randomness import global_numpy_seed
 from ..registry import Attribution, register
+
+# Of the default mask, which is taken for small pictures as well.
+_KERNEL = 16
 
 
 @register(
@@ -56,9 +59,9 @@ def partition_shap(
         raise MethodError("partition_shap explains a class's probability.", "Pass a class number or None as target.")
     if x.shape[1] != 3:
         raise MethodError(f"partition_shap needs 3 channels, the pictures have {x.shape[1]}.", "Choose another method.")
-    if not re.fullmatch(r"blur\([1-9]\d*, ?[1-9]\d*\)|inpaint_telea|inpaint_ns", str(mask)):
-        raise MethodError(f"mask='{mask}' is not known.", "Use blur(16,16), inpaint_telea or inpaint_ns.")
+    _check_mask(mask, max(x.shape[2:]))
     scores = finite_scores(model.forward(x, batch_size))
+    several_outputs(scores)
     classes = class_targets(target, len(x), scores)
     explainer_of, masker_of = _package()
 
@@ -81,6 +84,20 @@ def partition_shap(
     return Attribution(
         values.astype(x.dtype), scores, classes, completeness(values, whole - base), {"base_value": base}
     )
+
+
+def _check_mask(mask: str, side: int) -> None:
+    """Raise `MethodError` unless the package knows the mask, with a kernel that suits pictures of this longer side."""
+    known = re.fullmatch(r"blur\(([1-9]\d*), ?([1-9]\d*)\)|inpaint_telea|inpaint_ns", str(mask))
+    if not known:
+        raise MethodError(f"mask='{mask}' is not known.", "Use blur(16,16), inpaint_telea or inpaint_ns.")
+    # Twice the side reaches the whole picture from every pixel: more takes longer, and hides no more.
+    largest = max(_KERNEL, 2 * side)
+    if any(len(number) > 9 or int(number) > largest for number in known.groups("1")):
+        raise MethodError(
+            f"mask='{mask}' blurs over more than the picture, whose longer side has {side} pixels.",
+            f"Use blur({largest},{largest}) at most.",
+        )
 
 
 def _package() -> tuple[Any, Any]:

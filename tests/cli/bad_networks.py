@@ -68,7 +68,7 @@ CASES = [
     ),
     Case("one class", "classes=1 cross entropy is constant", "Use one output a class", zoo("lenet", classes=1)),
     Case("one class of the small one", "one output", 'of="logit"', zoo("small_cnn", classes=1, options=CNN["options"])),
-    Case("a network for tables", "'mlp' does not take pictures", "Choose another model.name", zoo("mlp")),
+    Case("a network for tables", "'mlp' does not take pictures", "Choose another network", zoo("mlp")),
     Case("unknown library", "'keras' in 'keras:resnet18'", "file.py:function", zoo("keras:resnet18")),
     Case(
         "unknown torchvision network",
@@ -164,7 +164,7 @@ CASES = [
     Case(
         "a file without a picture size",
         "picture size that 'torch_only.py:net' wants",
-        "Set data.size",
+        "data.size",
         user("torch_only.py:net", data=ONE),
         files=USER,
         needs=["torch"],

@@ -21,6 +21,9 @@ FILES = [
     Case("empty file", "'config.yaml' holds no keys", "See the files in configs/", b""),
     Case("binary file", "cannot be read as text", "Name a YAML file", b"\x89PNG\xff\xfe\x00"),
     Case("not YAML", "not valid YAML (line 2)", "Check indentation", b"model: {name\nsaliency: ["),
+    Case("a date that is none", "not valid YAML (line 2)", "Check", b"saliency: {}\ntitle: 2000-13-45"),
+    Case("a bool that is none", "not valid YAML (line 1)", "Check", b"title: !!bool maybe"),
+    Case("brackets within brackets", "not valid YAML", "Check", b"title: " + 3000 * b"["),
     Case("a list", "holds no keys", "See the files", b"- saliency\n- feature_maps\n"),
     Case("a sentence", "holds no keys", "See the files", b"explain everything"),
     Case("a folder", "cannot be read as text", "Name a YAML file", files={"config.yaml/x": b""}),
@@ -101,6 +104,12 @@ OPTIONS = [
     Case("setting with an empty key", "--set .a=1 is not a setting", "Write --set", args=("--set", ".a=1")),
     Case(
         "setting of broken YAML", "--set title=[1: the value is not valid YAML", "Quote it", args=("--set", "title=[1")
+    ),
+    Case(
+        "setting of a date that is none",
+        "--set title=2000-13-45: the value is not valid YAML",
+        "Quote it",
+        args=("--set", "title=2000-13-45"),
     ),
     Case("setting of an unknown key", "'saliency.off'", "Did you mean 'of'?", args=("--set", "saliency.off=loss")),
     Case(

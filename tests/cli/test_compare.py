@@ -17,7 +17,7 @@ from twinlens.cli import app
 from twinlens.comparison.measures import MEASURES
 from twinlens.tasks import comparing
 
-from ..frameworks import ANY
+from ..frameworks import ANY, need
 from .case import jpeg
 
 NET = """
@@ -26,6 +26,31 @@ def build(nn, classes=3):
 
 def other(nn, classes=3):
     return nn.Sequential(nn.Conv2d(3, 6, 5), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, classes))
+"""
+PROBABILITIES = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, share):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 1, 1)
+        self.share = torch.nn.Parameter(torch.tensor([share, 1 - share]).log())
+
+    def forward(self, x):
+        return torch.softmax(self.share + 0 * self.conv(x).mean((2, 3)), 1)
+
+def sure():
+    return Net(0.9)
+
+def undecided():
+    return Net(0.55)
+
+class One(Net):
+    def forward(self, x):
+        return super().forward(x)[:, :1]
+
+def one():
+    return One(0.9)
 """
 A = ["a.jpg", "b.jpg", "--size", "16", "--model-a", "net.py:build", "--backend-a", ANY]
 AB = [*A, "--model-b", "net.py:other", "--backend-b", ANY]
@@ -115,6 +140,33 @@ def test_two_weights_of_one_network_are_told_apart(folder: Path) -> None:
         f"net.py:build on {ANY}, 1.safetensors",
     )
     assert found["worst"]["relative_l2"] > 0.01
+
+
+def test_probabilities_are_compared_as_the_probabilities_that_they_are(folder: Path) -> None:
+    need("torch")
+    (folder / "soft.py").write_text(PROBABILITIES)
+    pair = ["a.jpg", "--size", "16", "--model-a", "soft.py:sure", "--model-b", "soft.py:undecided"]
+    result = call(*pair, "--method", "saliency", "--fail-if", "probability_difference>0.3", "--out", "out")
+    assert result.exit_code == 1, result.output
+    assert "A: " in result.stdout
+    assert len(re.findall("outputs are probabilities already", result.stderr)) == 2
+    worst = results(folder / "out")["pairs"][0]["worst"]["probability_difference"]
+    assert worst == pytest.approx(0.35, abs=1e-6)
+
+
+def test_one_output_that_may_be_a_probability_is_refused(folder: Path) -> None:
+    need("torch")
+    (folder / "soft.py").write_text(PROBABILITIES)
+    result = call("a.jpg", "--size", "16", "--model-a", "soft.py:one", "--model-b", "soft.py:sure")
+    assert result.exit_code == 2
+    assert "may be a logit or a probability. Let its function return logits" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("option", ["--size=0", "--seed=-1", "--seed=99999999999"])
+def test_a_number_out_of_range_is_refused(option: str, folder: Path) -> None:
+    result = call(*AB, option)
+    assert result.exit_code == 2
+    assert "Invalid value" in result.stderr
 
 
 def test_two_methods_are_compared_on_one_network(folder: Path) -> None:

@@ -86,6 +86,31 @@ def test_the_layer_that_was_chosen_is_said(folder: Path) -> None:
     assert "Layer 0." in (folder / "runs/explain/report.html").read_text()
 
 
+def test_a_name_that_is_a_number_is_a_name(folder: Path) -> None:
+    for target, number in (("7", 0), ("1", 1), ("0", 0), ("2", 2)):
+        result = call(
+            "a.jpg", *MODEL, "--backend", ANY, "--method", "saliency", "--labels", "7,1,9", "--target", target
+        )
+        assert result.exit_code == 0, result.output
+        assert json.loads((folder / "runs/explain/results.json").read_text())["target"] == [number]
+
+
+def test_a_layer_whose_name_is_a_number_needs_no_quotes(folder: Path) -> None:
+    for layer in ("1", "'1'"):
+        result = call("a.jpg", *MODEL, "--backend", ANY, "--method", "gradcam", "--set", f"layer={layer}")
+        assert result.exit_code == 0, result.output
+        results = json.loads((folder / "runs/explain/results.json").read_text())
+        assert results["methods"]["gradcam"][ANY]["layer"] == "1"
+
+
+@pytest.mark.parametrize("option", ["--size=0", "--size=-3", "--seed=-1", "--seed=99999999999"])
+def test_a_number_out_of_range_is_refused_before_anything_is_built(option: str, folder: Path) -> None:
+    result = call("a.jpg", "--model", "net.py:fails", option)
+    assert result.exit_code == 2
+    assert "Invalid value" in result.stderr
+    assert "no network today" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "cause", "cure"),
     [
@@ -98,10 +123,22 @@ def test_the_layer_that_was_chosen_is_said(folder: Path) -> None:
         (["a.jpg", "--set", "steps=0"], "steps=0", "1 or more"),
         (["a.jpg", "--target", "9"], "no class 9", "0 to 2"),
         (["a.jpg", "--target", "cat"], "no class 'cat'", "number"),
+        (["a.jpg", "--target", "²"], "no class '²'", "number"),
+        (["a.jpg", "--target=--5"], "no class '--5'", "number"),
+        (["a.jpg", "--target", "-1"], "no class -1", "0 to 2"),
+        (
+            ["a.jpg", "--target", "2", "--labels", "2,1,0"],
+            "'2' is the name of class 0, and the number of class 2",
+            "'c",
+        ),
+        (["a.jpg", "--set", "steps=2000-13-45"], "--set steps=2000-13-45: the value is not valid YAML", "Quote"),
+        (["a.jpg", "--set", "steps=!!bool maybe"], "not valid YAML", "Quote"),
+        (["a.jpg", "--set", f"steps={'[' * 3000}"], "not valid YAML", "Quote"),
+        (["a.jpg", "--model", "mlp", "--weights", "random"], "'mlp' does not take pictures", "another network"),
         (["a.jpg", "--method", "expected_gradients"], "compares with other pictures", "--background"),
         (["a.jpg", "--backend", "jax"], "no backend 'jax'", "torch"),
         (["a.jpg", "--model", "net.py:fails"], "no network today", "Python alone"),
-        (["a.jpg", "--size", "2"], "fails on|shape", ""),
+        (["a.jpg", "--size", "2"], "fails on|shape|NaN", ""),  # the mean of no pixels is NaN to Paddle
         (["a.jpg", "--weights", "nowhere.pth"], "nowhere.pth", ""),
         (["a.jpg", "--out", "net.py"], "is a file", "--out"),
     ],

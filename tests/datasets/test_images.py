@@ -212,6 +212,19 @@ def test_a_bad_file_is_named_with_cause_and_cure(tmp_path: Path, kind: str, caus
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("suffix", [".bmp", ".gif", ".tif"])
+def test_opencv_prints_nothing_of_its_own(
+    tmp_path: Path, smooth: np.ndarray, suffix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = cv2.imencode(suffix, smooth)[1].tobytes()
+    (tmp_path / f"cut{suffix}").write_bytes(whole[: len(whole) // 4])
+    before = cv2.utils.logging.getLogLevel()
+    with pytest.raises(DataError, match="is damaged"):
+        read_image(tmp_path / f"cut{suffix}")
+    assert capfd.readouterr().err == ""
+    assert cv2.utils.logging.getLogLevel() == before
+
+
 def test_a_cut_jpeg_is_seen_in_spite_of_its_thumbnail(tmp_path: Path, smooth: np.ndarray) -> None:
     whole = cv2.imencode(".jpg", smooth)[1].tobytes()
     segment = b"Exif\0\0" + whole

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import twinlens as tl
+from twinlens.backends import Backend
 from twinlens.methods.baselines import NAMES, baselines
 
 from ..nets import pictures
@@ -104,8 +105,18 @@ def test_what_is_made_of_a_picture_needs_a_picture(name: str) -> None:
         (np.zeros((4, 4)), r"\(4, 4\)"),
         (float("nan"), "NaN"),
         ({"a": 1}, "baseline"),
+        (10**400, "neither a number"),
     ],
 )
 def test_a_baseline_that_is_none_is_refused(baseline: object, named: str) -> None:
     with pytest.raises(tl.errors.InputError, match=named):
         baselines(baseline, pictures(2))
+
+
+def test_a_tensor_that_takes_a_gradient_is_refused_by_name(backend: Backend) -> None:
+    native = backend.leaf(backend.asarray(np.zeros((3, 8, 8)), "float32"))
+    if backend.name == "torch":
+        with pytest.raises(tl.errors.InputError, match="neither a number nor an array"):
+            one([native], pictures(2))
+    else:
+        np.testing.assert_array_equal(one([native], pictures(2)), 0)

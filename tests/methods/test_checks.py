@@ -11,7 +11,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend, Model
-from twinlens.methods.checks import finite_weights, independent_samples, second_in_shape
+from twinlens.methods.checks import finite, finite_weights, independent_samples, second_in_shape
 
 from ..backends.nets import build
 from ..frameworks import need, paddle, torch
@@ -216,3 +216,11 @@ def test_channels_that_come_last_are_told_by_the_form_of_the_maps(
 ) -> None:
     with pytest.raises(tl.errors.LayerError, match="come last") if last else nullcontext():
         second_in_shape(shape, "features", picture)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 10**400, "much", None, [1, 2]])
+def test_what_is_no_finite_number_is_refused_with_one_that_would_do(value: Any) -> None:
+    with pytest.raises(tl.errors.MethodError, match="is not a finite number") as caught:
+        finite("max_seconds", value)
+    # Above 0 and below 1: no further check of any method refuses it.
+    assert caught.value.cure == "Pass max_seconds=0.5, for example."

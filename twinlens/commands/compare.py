@@ -48,14 +48,16 @@ def compare(
         ),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="Class number or name; the class that A predicts when left out.")
+        str | None, typer.Option(help="Class name or number; the class that A predicts when left out.")
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the method, such as steps=9."),
     ] = None,
     background: Annotated[list[Path] | None, typer.Option(help="A picture that stands for 'nothing there'.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures; network A's own when left out.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the pictures; network A's own when left out.")
+    ] = None,
     top: Annotated[float, typer.Option(help="Share of the values that count as most important, for top_k.")] = 0.05,
     float64: Annotated[
         bool, typer.Option("--float64", help="Compute in float64: what then differs is more than rounding.")
@@ -69,7 +71,7 @@ def compare(
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/compare"),
-    seed: Annotated[int, typer.Option(help="Where everything random comes from.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Where everything random comes from.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda:0, or auto.")] = "auto",
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:

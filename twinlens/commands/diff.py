@@ -30,7 +30,7 @@ def diff(
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file as well.")] = None,
     fail: Annotated[bool, typer.Option("--fail", help="End with exit code 1 when the networks differ.")] = False,
-    seed: Annotated[int, typer.Option(help="Where everything random comes from.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Where everything random comes from.")] = 0,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Find the layer in which two networks part, and the cause: forward, backward, on one input."""

@@ -20,7 +20,7 @@ def explain(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(rich_help_panel=_METHOD, help="Class number or name; the predicted class when left out."),
+        typer.Option(rich_help_panel=_METHOD, help="Class name or number; the predicted class when left out."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -66,7 +66,7 @@ def explain(
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(rich_help_panel=_PICTURES, help="Side of the pictures; the network's own when left out."),
+        typer.Option(min=1, rich_help_panel=_PICTURES, help="Side of the pictures; the network's own when left out."),
     ] = None,
     fit: Annotated[
         str,
@@ -100,7 +100,9 @@ def explain(
         str, typer.Option(rich_help_panel=_REGIONS, help="green-red, or blue-orange with stripes.")
     ] = "green-red",
     out: Annotated[Path, typer.Option(rich_help_panel=_RUN, help="Folder to write.")] = Path("runs/explain"),
-    seed: Annotated[int, typer.Option(rich_help_panel=_RUN, help="Where everything random comes from.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, rich_help_panel=_RUN, help="Where everything random comes from.")
+    ] = 0,
     device: Annotated[str, typer.Option(rich_help_panel=_RUN, help="cpu, cuda:0, or auto.")] = "auto",
     debug: Annotated[
         bool, typer.Option("--debug", rich_help_panel=_RUN, help="Show the traceback of an error.")

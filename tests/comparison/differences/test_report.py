@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from twinlens.backends import Backend
 from twinlens.comparison.differences import diff
+from twinlens.comparison.differences.result import Cause, Difference, Place
 
 from .nets import pair, picture
 
@@ -37,6 +40,15 @@ def test_training_alone_is_told_apart(both: tuple[Backend, Backend]) -> None:
     assert found.agrees
     assert found.first == "norm2"
     assert found.verdict == "The networks agree on this input, and would part in training at 'norm2': momentum."
+
+
+@pytest.mark.parametrize(
+    ("confidence", "said"), [("certain", "at 'conv': scale."), ("likely", "at 'conv': probably scale.")]
+)
+def test_the_verdict_is_no_surer_than_its_cause(confidence: str, said: str) -> None:
+    cause = Cause("scale", "", 1.0, 0.0, confidence)
+    place = Place("conv", "conv", 0, "forward", "at 'conv'", 1.0, 1.0, (cause,))
+    assert Difference("A", "B", "conv", False, (place,), (), None, (), 1.0, 1.0, False).verdict.endswith(said)
 
 
 def test_what_is_not_explained_is_said_to_be_so(both: tuple[Backend, Backend]) -> None:

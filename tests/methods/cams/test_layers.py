@@ -150,6 +150,119 @@ def test_maps_with_their_channels_last_are_refused_by_their_form(backend: Backen
         tl.explain(wrap(net), pictures(1), method, **params | {"layer": "rows_and_columns_first"})
 
 
+def swapped(backend: Backend, *axes: int) -> Any:
+    return backend.nn.Module(lambda _net, x: backend.permute(x, axes))
+
+
+def channels_last_net(backend: Backend, channels: int) -> tl.Model:
+    """A convolution, the channels put last, a layer norm, a block with a shortcut as in Swin, and channels second."""
+    nn, norm = backend.nn, native_nn(backend).LayerNorm
+
+    def block_forward(net: Any, x: Any) -> Any:
+        return x + net.linear(net.norm(x))
+
+    block = build(backend, block_forward, norm=norm(channels), linear=nn.Linear(channels, channels))
+
+    def forward(net: Any, x: Any) -> Any:
+        last = net.relu(net.block(net.norm(net.to_last(net.maps(x)))))
+        return net.fc(backend.mean(net.after(net.to_second(last)), (2, 3)))
+
+    return wrap(
+        build(
+            backend,
+            forward,
+            maps=nn.Conv2d(3, channels, 3, padding=1),
+            to_last=swapped(backend, 0, 2, 3, 1),
+            norm=norm(channels),
+            block=block,
+            relu=nn.ReLU(),
+            to_second=swapped(backend, 0, 3, 1, 2),
+            after=nn.Conv2d(channels, 4, 1),
+            fc=nn.Linear(4, 2),
+        )
+    )
+
+
+@pytest.mark.parametrize("channels", [8, 10])  # as many as rows and columns, and a few more
+@pytest.mark.parametrize("layer", ["norm", "block", "block.linear", "relu"])
+def test_channels_last_are_told_by_the_layers_where_the_form_does_not_tell(
+    backend: Backend, channels: int, layer: str
+) -> None:
+    model, x = channels_last_net(backend, channels), pictures(2)
+    with pytest.raises(tl.errors.LayerError, match="its channels seem to come last"):
+        tl.explain(model, x, "gradcam", 0, layer=layer)
+    for sound in ("maps", "after"):
+        assert tl.explain(model, x, "gradcam", 0, layer=sound).values.shape == (2, 1, 8, 8)
+
+
+def test_channels_that_no_layer_tells_the_place_of_are_refused(backend: Backend) -> None:
+    nn = backend.nn
+    net = build(
+        backend,
+        lambda net, x: net.fc(backend.mean(net.own(x), (2, 3))),
+        own=nn.Module(lambda _net, x: backend.concat([x, x, x[:, :2]], 1)),
+        fc=nn.Linear(8, 2),
+    )
+    with pytest.raises(
+        tl.errors.LayerError, match=r"\(1, 8, 8, 8\): its channels may come second or last.*convolution"
+    ):
+        tl.explain(wrap(net), pictures(1), "gradcam", 0, layer="own")
+
+
+@pytest.mark.parametrize("layer", ["conv", "relu"])
+def test_a_convolution_has_its_channels_second_whatever_the_form(backend: Backend, layer: str) -> None:
+    nn = backend.nn
+    net = build(
+        backend,
+        lambda net, x: net.fc(backend.mean(net.relu(net.conv(x)), (2, 3))),
+        conv=nn.Conv2d(1, 2, 3, padding=1, stride=(1, 4)),
+        relu=nn.ReLU(),
+        fc=nn.Linear(2, 2),
+    )
+    spectrogram = np.random.default_rng(0).random((1, 1, 16, 128), dtype=np.float32)
+    found = tl.explain(wrap(net), spectrogram, "gradcam", 0, layer=layer)
+    assert found.extras["map"].shape == (1, 1, 16, 32)
+
+
+@pytest.mark.parametrize("method", WITHOUT_CAM)
+@pytest.mark.parametrize("samples", [1, 2])
+def test_a_layer_that_sees_several_views_of_a_picture_is_refused(backend: Backend, method: str, samples: int) -> None:
+    nn = backend.nn
+
+    def forward(net: Any, x: Any) -> Any:
+        views = net.relu(net.views(backend.concat([net.first(x), -net.first(x)], 0)))
+        scores = net.fc(backend.mean(views, (2, 3)))
+        return (scores[: x.shape[0]] + scores[x.shape[0] :]) / 2
+
+    def net(first: Any) -> tl.Model:
+        layers = {"views": nn.Conv2d(3, 4, 3), "relu": nn.ReLU(), "fc": nn.Linear(4, 2)}
+        return wrap(build(backend, forward, first=first, **layers))
+
+    x = pictures(samples)
+    expected = rf"'views' returns shape \({2 * samples}, 4, 6, 6\) for {samples} samples.*first axis is the samples"
+    with pytest.raises(tl.errors.LayerError, match=expected):
+        tl.explain(net(nn.Identity()), x, method, 0, layer="views")
+    with pytest.raises(tl.errors.LayerError, match="no convolution once, and once a picture"):
+        tl.explain(net(nn.Identity()), x, method, 0)
+
+
+@pytest.mark.parametrize("method", WITHOUT_CAM)
+def test_the_convolution_of_another_head_is_passed_over(backend: Backend, method: str) -> None:
+    nn = backend.nn
+
+    def forward(net: Any, x: Any) -> Any:
+        seen = net.relu(net.conv(x))
+        return net.fc(backend.mean(seen, (2, 3))), net.picture(seen)
+
+    net = build(
+        backend, forward, conv=nn.Conv2d(3, 4, 3), relu=nn.ReLU(), fc=nn.Linear(4, 2), picture=nn.Conv2d(4, 3, 3)
+    )
+    found = tl.explain(wrap(net, output=lambda heads: heads[0]), pictures(1), method, 0)
+    assert str(found.extras["layer"]) == "conv"
+    other = tl.explain(wrap(net, output=lambda heads: backend.mean(heads[1], (2, 3))), pictures(1), method, 0)
+    assert str(other.extras["layer"]) == "picture"
+
+
 @pytest.mark.parametrize("method", WITHOUT_CAM)
 def test_a_network_without_convolutions_has_no_layer_to_choose(backend: Backend, method: str) -> None:
     with pytest.raises(tl.errors.LayerError, match="runs no convolution"):
