@@ -113,14 +113,15 @@ def _regions(
     numbers, first, pixels = np.unique(segments, return_index=True, return_counts=True)
     weights = values.ravel()[first].astype(np.float64) * (pixels if summed else 1)
     order = np.argsort(-np.abs(weights), kind="stable")
-    errors = explanation.extras.get("standard_error")
+    given = explanation.extras.get("standard_error")
+    errors = np.full(len(numbers), np.nan) if given is None else given[index].ravel()[first]
     rounding = _ROUNDING * max(1.0, float(np.abs(explanation.scores[index]).max()))
     if explanation.method == "xrai":  # gives a region's mean per pixel
         rounding /= values.size
     return Regions(
         segments.astype(np.int64),
         {int(numbers[i]): float(weights[i]) for i in order},
-        {} if errors is None else {int(numbers[i]): float(errors[index].ravel()[first[i]]) for i in order},
+        {int(numbers[i]): float(errors[i]) for i in order if np.isfinite(errors[i])},
         rounding,
     )
 

@@ -47,9 +47,8 @@ def feature_permutation(
     The donors are the other samples of the batch: each of `samples` permutations moves every sample, and no sample
     meets a donor twice. With a background each sample draws its donors by itself, from
     ``numpy.random.default_rng([seed, i])``. When there are no more donors than `samples`, all are used and the result
-    is exact. The mean
-    over the batch, ``values.mean(axis=0)``, is the global importance of a column; with ``of="loss"`` and the true
-    labels as target it is the negative rise of the loss.
+    is exact. The mean over the batch, ``values.mean(axis=0)``, is the global importance of a column; with ``of="loss"``
+    and the true labels as target it is the negative rise of the loss.
 
     ``values`` has the shape of a table; for superpixels it is (N, 1, H, W), and ``extras`` holds ``segments``
     (N, H, W).

@@ -74,6 +74,15 @@ def test_weights_are_those_of_the_method_with_its_errors(backend: Backend, pictu
     assert [entry["drawn"] for entry in entries] == [True] + [False] * 15
 
 
+def test_errors_that_are_not_known_are_left_out(backend: Backend, picture: np.ndarray) -> None:
+    made = tl.explain(patch_network(backend), picture, "kernelshap", 1, samples=32, **CELLS)
+    assert np.isnan(made.extras["standard_error"]).all()
+    found = regions_of(made, 0)
+    assert found is not None
+    assert found.errors == {}
+    assert next(iter(found.told())) == CELL
+
+
 def test_partition_shap_s_regions_add_up_to_all_that_it_shares_out(backend: Backend, picture: np.ndarray) -> None:
     made = tl.explain(patch_network(backend), picture, "partition_shap", 1, max_evaluations=60)
     found = regions_of(made, 0)
