@@ -59,15 +59,16 @@ def players_of(x: Array, segments: Any = None, segment_options: Mapping[str, Any
         If the partition does not fit the samples.
     """
     options = named_options(segment_options)
-    if options and (x.ndim != 4 or not isinstance(segments, (str, type(None)))):
+    own = None if segments is None or isinstance(segments, str) else _labels(segments)
+    if options and (x.ndim != 4 or own is not None):
         raise MethodError(
             f"segment_options={segment_options!r} says how pictures are cut into superpixels, and none are cut here.",
             'Leave it out, or pass pictures and segments="slic", for example.',
         )
-    if segments is not None and not isinstance(segments, str):
-        return [_own(each, x.shape[1:]) for each in _per_sample(_labels(segments), x)]
+    if own is not None:
+        return [_own(each, x.shape[1:]) for each in _per_sample(own, x)]
     if x.ndim == 4:
-        kind: Segmentation = segments or "slic"  # type: ignore[assignment]
+        kind: Segmentation = segments or "slic"
         cuts = [superpixels(picture, kind, **options) for picture in x]
         return [Players(cut[None], int(cut.max()) + 1) for cut in cuts]
     if segments is not None:
