@@ -76,7 +76,9 @@ def rectifier_rules(model: Model, way: Way, rectifiers: Rectifiers = "relu") -> 
 
     def counted(name: str) -> OperationRule | SameOutput:
         def apply(call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-            met[name] += 1
+            # What only constants go through, such as positions, is not on the way from the input.
+            if backend.takes_gradient(inputs[0]):
+                met[name] += 1
             return rule(call, *inputs) if name in ruled else call(*inputs)
 
         return SameOutput(apply) if guided else apply

@@ -189,6 +189,22 @@ def test_a_target_function_that_mixes_the_samples_is_refused(backend: Backend) -
 
 
 @pytest.mark.parametrize("method", ["guided_backprop", "deconvnet"])
+def test_a_relu_that_no_input_reaches_is_no_relu_for_the_rule(backend: Backend, method: str) -> None:
+    nn = backend.nn
+    ones = backend.asarray(np.ones((1, 2), np.float32))
+    model = network(
+        backend,
+        lambda net, x: net.fc(net.conv(x).mean((2, 3)) + net.relu(net.position(ones))),
+        conv=convolution(backend),
+        fc=nn.Linear(4, 3),
+        position=nn.Linear(2, 4),
+        relu=nn.ReLU(),
+    )
+    with pytest.raises(tl.errors.MethodError, match="no ReLU"):
+        tl.explain(model, pictures(2), method, 1)
+
+
+@pytest.mark.parametrize("method", ["guided_backprop", "deconvnet"])
 def test_rectifiers_without_a_rule_are_named(backend: Backend, method: str) -> None:
     model = small_net(backend)
     layers = need(backend.name) and __import__(backend.name).nn
