@@ -242,9 +242,10 @@ class Model:
                 if not self.backend.is_tensor(output):
                     place.append(output)
                     return None
+                cut = differentiated and not self.backend.takes_gradient(output)
                 # Behind an embedding of whole numbers, or a part that cuts the graph, it begins anew.
-                if differentiated and "float" in self.backend.dtype(output):
-                    output = output if self.backend.takes_gradient(output) else self.backend.leaf(output)
+                if cut and "float" in self.backend.dtype(output):
+                    output = self.backend.leaf(output)
                 place.append(output)
                 # The network goes on with a copy, which an activation in place may overwrite.
                 return output * 1

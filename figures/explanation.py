@@ -132,10 +132,7 @@ def _caption(explanation: Explanation, index: int, names: Sequence[str] | None) 
 
 
 def _error(error: ErrorEstimate | None) -> str:
-    """The largest of the method's own error estimates, as a share of its scale if it has one."""
+    """The worst of the method's own error estimates."""
     if error is None or not np.size(error.values):
         return ""
-    relative = error.relative
-    if relative is None:
-        return f"{error.name} {np.abs(error.values).max():.2g}"
-    return f"{error.name} {relative.max():.2g} relative"
+    return f"{error.name} {error.worst:.2g}{'' if error.scale is None else ' relative'}"

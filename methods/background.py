@@ -56,7 +56,7 @@ def mean_worth(
     """
     first = score(model, rows, target if callable(target) else int(np.asarray(target)[0]), of, batch_size)
     if callable(target):
-        return np.full(samples, finite_scores(first.explained.mean(dtype=np.float64), "explained numbers"))
+        return np.full(samples, first.explained.mean(dtype=np.float64))
     targets = np.asarray(target)
     with model.backend.no_grad():
         native = model.tensor(first.scores)

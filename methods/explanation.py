@@ -16,6 +16,9 @@ from ..files import write_arrays
 
 Array = npt.NDArray[Any]
 
+LOCAL_FIT = "local R²"
+"""The one error estimate that is good when it is large."""
+
 
 @dataclass(frozen=True, eq=False)
 class ErrorEstimate:
@@ -46,6 +49,13 @@ class ErrorEstimate:
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.abs(self.values) / np.abs(self.scale)
         return np.where(self.values == 0, 0.0, ratio)
+
+    @property
+    def worst(self) -> float:
+        """The largest error of the samples, as a share of the scale where there is one; of local fits the smallest."""
+        if self.name == LOCAL_FIT:
+            return float(np.min(self.values))
+        return float(np.max(np.abs(self.values) if self.relative is None else self.relative))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..comparison import agreement
 from ..figures.report import FigureItem, Row, Section, TableItem
 from ..methods import Explanation, Method
+from ..methods.explanation import LOCAL_FIT
 from .explained_drawing import Drawing, Subject, draw
 from .explained_regions import Regions, regions_of
 from .output import Output
 
 _AGREEMENT = {"cosine": "cosine", "relative_l2": "relative L2", "spearman": "Spearman"}
 _LEFT_OUT = "In pixels of the picture explained. Weights within two of their standard errors of 0 are not drawn."
-_FIT, _FAIR = "local R²", 0.5
+_FAIR = 0.5
 
 
 def method_section(
@@ -49,7 +48,14 @@ def method_section(
     ]
     columns = ["framework", "error estimate", "worst", "evaluations", "ended by", "seconds"]
     table = [
-        [name, each.error.name if each.error else "exact", _worst(each), each.evaluations, each.stopped, each.seconds]
+        [
+            name,
+            each.error.name if each.error else "exact",
+            each.error and each.error.worst,
+            each.evaluations,
+            each.stopped,
+            each.seconds,
+        ]
         for name, each in made.items()
     ]
     items = [TableItem("How exact is it?", columns, table)]
@@ -73,7 +79,7 @@ def cautions(made: Mapping[str, Explanation], names: Sequence[str]) -> list[str]
     for backend, each in made.items():
         for index, name in enumerate(names):
             found = regions_of(each, index) if _is_map(each) else None
-            fit = each.error.values[index] if each.error is not None and each.error.name == _FIT else 1.0
+            fit = each.error.values[index] if each.error is not None and each.error.name == LOCAL_FIT else 1.0
             if found is not None and found.silent:
                 said.append(
                     f"{name} ({backend}): {each.method} finds no region, since hiding them changes nothing beyond"
@@ -115,12 +121,3 @@ def _caption(method: Method, explanation: Explanation) -> str:
 def _is_map(explanation: Explanation) -> bool:
     """Whether the values lie over the pictures."""
     return explanation.values.ndim == 4 and explanation.values.shape[2:] == explanation.inputs.shape[2:]
-
-
-def _worst(explanation: Explanation) -> float | None:
-    error = explanation.error
-    if error is None:
-        return None
-    if error.name == _FIT:
-        return float(np.min(error.values))
-    return float(np.max(np.abs(error.values) if error.relative is None else error.relative))

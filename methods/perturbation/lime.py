@@ -15,7 +15,7 @@ from ..baselines import Baseline
 from ..budget import Budget
 from ..checks import finite, positive_count, random_seed
 from ..evaluation import score
-from ..explanation import Array, ErrorEstimate
+from ..explanation import LOCAL_FIT, Array, ErrorEstimate
 from ..registry import Attribution, register
 from .lime_neighbours import Neighbours
 from .lime_pictures import HiddenSuperpixels, hidden
@@ -136,7 +136,7 @@ def lime(
         scored.scores,
         scored.target,
         ErrorEstimate(
-            "local R²",
+            LOCAL_FIT,
             np.array([line.r_squared for line in lines]),
             "1 is a perfect local fit; below about 0.5 the weights mean little, or there are too few samples.",
         ),

@@ -12,7 +12,7 @@ from ...backends.model import Model
 from ...backends.objective import Target, class_targets, several_outputs
 from ...errors import MethodError, MissingPackageError
 from ..checks import finite, finite_scores, pictures, positive_count, random_seed
-from ..explanation import Array, ErrorEstimate
+from ..explanation import LOCAL_FIT, Array, ErrorEstimate
 from ..randomness import global_numpy_seed
 from ..registry import Attribution, register
 from ..segments import Segmentation, named_options, superpixels
@@ -108,7 +108,7 @@ def lime_package(
         maps[:, None].astype(x.dtype),
         scores,
         classes,
-        ErrorEstimate("local R²", fits, "1 is a perfect local fit; below about 0.5 the weights mean little."),
+        ErrorEstimate(LOCAL_FIT, fits, "1 is a perfect local fit; below about 0.5 the weights mean little."),
         {"segments": cuts, "intercept": intercepts, "local_prediction": predictions},
     )
 

@@ -115,6 +115,13 @@ def test_the_relative_error_holds_the_error_against_its_scale() -> None:
     assert ErrorEstimate("local R²", np.array([0.5]), "").relative is None
 
 
+def test_the_worst_is_the_largest_error_and_the_smallest_local_fit() -> None:
+    values = np.array([0.1, -0.2, 0.0])
+    assert ErrorEstimate("residual", values, "").worst == 0.2
+    assert ErrorEstimate("residual", values, "", np.array([0.1, 1.0, 0.0])).worst == 1.0
+    assert ErrorEstimate("local R²", np.array([0.8, -0.5, 0.3]), "").worst == -0.5
+
+
 def test_no_pickle_is_written_or_read(tmp_path: Path) -> None:
     path = some_explanation().save(tmp_path / "map.npz")
     with zipfile.ZipFile(path) as archive:

@@ -113,36 +113,26 @@ def squeezed(f: Framework) -> Any:
 
 def gated(f: Framework) -> Any:
     """Whether the whole picture is bright decides how strong a map is."""
-    layers = {"one": f.conv(3, 6, 3, padding=1), "two": f.conv(6, 6, 3, padding=1), "head": f.nn.Linear(6, 5)}
-
-    def forward(s: Any, x: Any) -> Any:
-        bright = (mean(x).mean(1) > 0.5)[:, None, None, None]
-        y = f.functional.relu(s.one(x))
-        return s.head(mean(f.functional.relu(s.two(f.native.where(bright, y, 0.1 * y)))))
-
-    return f.built(layers, forward)
+    return _switched(f, lambda x: mean(x).mean(1) > 0.5)
 
 
 def gated_by_a_share(f: Framework) -> Any:
     """Whether much of the picture is bright decides, whatever a few pixels show."""
-    layers = {"one": f.conv(3, 6, 3, padding=1), "two": f.conv(6, 6, 3, padding=1), "head": f.nn.Linear(6, 5)}
-
-    def forward(s: Any, x: Any) -> Any:
-        bright = (mean(f.functional.sigmoid(x * 20 - 10)).mean(1) > 0.5)[:, None, None, None]
-        y = f.functional.relu(s.one(x))
-        return s.head(mean(f.functional.relu(s.two(f.native.where(bright, y, 0.1 * y)))))
-
-    return f.built(layers, forward)
+    return _switched(f, lambda x: mean(f.functional.sigmoid(x * 20 - 10)).mean(1) > 0.5)
 
 
 def alarmed(f: Framework) -> Any:
     """A single bright pixel anywhere decides."""
+    return _switched(f, lambda x: f.native.amax(x.flatten(1), 1) < 0.999)
+
+
+def _switched(f: Framework, on: Callable[[Any], Any]) -> Any:
     layers = {"one": f.conv(3, 6, 3, padding=1), "two": f.conv(6, 6, 3, padding=1), "head": f.nn.Linear(6, 5)}
 
     def forward(s: Any, x: Any) -> Any:
-        calm = (f.native.amax(x.flatten(1), 1) < 0.999)[:, None, None, None]
         y = f.functional.relu(s.one(x))
-        return s.head(mean(f.functional.relu(s.two(f.native.where(calm, y, 0.1 * y)))))
+        y = f.native.where(on(x)[:, None, None, None], y, 0.1 * y)
+        return s.head(mean(f.functional.relu(s.two(y))))
 
     return f.built(layers, forward)
 
