@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from types import ModuleType
 
 
 def import_paddle() -> ModuleType:
-    """Import Paddle, leaving ``OMP_NUM_THREADS`` and the root logger as they were, and let it use all cores.
+    """Import Paddle, leaving ``OMP_NUM_THREADS``, the root logger and SIGTERM as they were, and let it use all cores.
 
     Importing Paddle sets ``OMP_NUM_THREADS=1`` (child processes then run on one core), adds a handler to the root
-    logger and sets its level, warns about a missing ccache, and leaves Paddle on a single thread.
+    logger and sets its level, warns about a missing ccache, takes signals from whoever handles them in Python, and
+    leaves Paddle on a single thread.
     """
     if "paddle" in sys.modules:
         # Whoever imported it before us left Paddle's own "1" in the environment: it says nothing about the user's wish.
@@ -34,7 +37,16 @@ def import_paddle() -> ModuleType:
         root.handlers[:] = handlers
         _set_environment("OMP_NUM_THREADS", threads)
         _set_environment("GLOG_minloglevel", verbosity)
+    _give_back_termination(paddle)
     return _with_threads(paddle, threads)
+
+
+def _give_back_termination(paddle: ModuleType) -> None:
+    """Let the Python function that handles SIGTERM be called again, as when a command clears up before it ends."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler) and threading.current_thread() is threading.main_thread():
+        paddle.disable_signal_handler()
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _with_threads(paddle: ModuleType, asked: str | None) -> ModuleType:

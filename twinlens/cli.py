@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -129,4 +130,6 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 def main() -> None:
     """Entry point of the console script."""
+    # Ended from outside, as by a batch system, a command clears up as it does after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

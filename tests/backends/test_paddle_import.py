@@ -15,7 +15,9 @@ from twinlens.backends import paddle_import
 from ..frameworks import need, paddle
 
 SCRIPT = """
-import json, logging, os, sys, warnings
+import json, logging, os, signal, sys, warnings
+heard = []
+signal.signal(signal.SIGTERM, lambda *_: heard.append("SIGTERM"))
 root = logging.getLogger()
 root.setLevel(logging.ERROR)
 root.addHandler(logging.NullHandler())
@@ -24,7 +26,9 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     from twinlens.backends import get_backend
     backend = get_backend("paddle")
+signal.raise_signal(signal.SIGTERM)
 print(json.dumps({
+    "heard": heard,
     "changed": [k for k in ("OMP_NUM_THREADS", "GLOG_minloglevel") if environment.get(k) != os.environ.get(k)],
     "level": root.level,
     "handlers": root.handlers == handlers,
@@ -36,7 +40,7 @@ print(json.dumps({
 
 
 @pytest.mark.parametrize("asked", [{}, {"OMP_NUM_THREADS": "1", "GLOG_minloglevel": "1"}], ids=["unset", "set"])
-def test_the_import_leaves_environment_logger_and_warnings_as_they_were(asked: dict[str, str]) -> None:
+def test_the_import_leaves_environment_logger_warnings_and_signals_as_they_were(asked: dict[str, str]) -> None:
     need("paddle")
     clean = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS", "GLOG_minloglevel")}
     done = subprocess.run(
@@ -44,6 +48,7 @@ def test_the_import_leaves_environment_logger_and_warnings_as_they_were(asked: d
     )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert found == {
+        "heard": ["SIGTERM"],
         "changed": [],
         "level": 40,
         "handlers": True,

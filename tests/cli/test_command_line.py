@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,22 @@ def test_a_run_that_is_stopped_leaves_nothing(config: Path, monkeypatch: pytest.
     result = CliRunner().invoke(app, ["run", str(config)])
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == "Stopped; nothing was written."
+    assert [path.name for path in config.parent.iterdir()] == ["tiny.yaml"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a program without asking it")
+def test_a_run_that_is_ended_from_outside_leaves_nothing(config: Path) -> None:
+    command = [sys.executable, "-m", "twinlens", "run", config.name]
+    with subprocess.Popen(command, cwd=config.parent, stderr=subprocess.PIPE, text=True) as running:
+        begun = time.monotonic()
+        while not list(config.parent.glob("runs/.tiny.*")):
+            assert running.poll() is None
+            assert time.monotonic() - begun < 100
+            time.sleep(0.01)
+        running.terminate()
+        _, said = running.communicate(timeout=100)
+    assert running.returncode == 130
+    assert said.splitlines()[-1] == "Stopped; nothing was written."
     assert [path.name for path in config.parent.iterdir()] == ["tiny.yaml"]
 
 
