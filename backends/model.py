@@ -20,6 +20,7 @@ from ..errors import (
     TargetError,
     suggest,
 )
+from .apart import check_apart, check_real
 from .capture import Capture
 from .chunks import BatchSize, SampleBytes, chunk_size, chunks
 from .copies import converted
@@ -94,6 +95,8 @@ class Model:
         self.arrange: Callable[[Tensor], Tensor] = _copied
         self.arrangements: dict[tuple[Any, ...], bool] = {}
         self.unmixed: set[tuple[Any, ...]] = set()
+        self.apart: set[tuple[Any, ...]] = set()
+        self.sample_first: set[tuple[Any, ...]] = set()
 
     def __repr__(self) -> str:
         return f"Model({self.name}, backend={self.backend.name!r}, dtype={self.dtype!r}, device={self.device!r})"
@@ -199,6 +202,11 @@ class Model:
                 f"The network returns a {type(scores).__name__}, not one tensor of scores.",
                 "Say which part to use, such as twinlens.wrap(net, output=lambda out: out[0]).",
             )
+        if "complex" in self.backend.dtype(scores):
+            raise ModelError(
+                f"The network returns {self.backend.dtype(scores)} numbers, which have no order.",
+                "Make real scores of them, such as twinlens.wrap(net, output=lambda out: out.abs()).",
+            )
         shape, samples = self.backend.shape(scores), self.backend.shape(x)[0]
         if not shape or shape[0] != samples:
             raise ModelError(
@@ -232,30 +240,36 @@ class Model:
         Raises
         ------
         LayerError
-            If a layer does not exist, is not reached, is used more than once, or returns more than one tensor.
+            If a layer does not exist, is not reached, is used more than once, or returns more than one tensor. For a
+            leaf also if its output is not of real numbers, or shares its memory with what is overwritten later.
         """
         found: list[list[Any]] = [[] for _ in layers]
         differentiated = self.backend.takes_gradient(x)
+        if differentiated:
+            for layer in layers:
+                check_apart(self, x, layer)
 
-        def keeper(place: list[Any]) -> Callable[[Net, Any, Any], Any]:
+        def keeper(layer: str | Net, place: list[Any]) -> Callable[[Net, Any, Any], Any]:
             def keep(_layer: Net, _inputs: Any, output: Any) -> Any:
                 if not self.backend.is_tensor(output):
                     place.append(output)
                     return None
-                cut = differentiated and not self.backend.takes_gradient(output)
+                if not differentiated and not self.backend.takes_gradient(output):
+                    # An operation in place may overwrite what the network goes on with, and what shares its memory.
+                    place.append(self.backend.asarray(output))
+                    return None
+                check_real(self.backend.dtype(output), layer)
                 # Behind an embedding of whole numbers, or a part that cuts the graph, it begins anew.
-                if cut and "float" in self.backend.dtype(output):
-                    output = self.backend.leaf(output)
-                place.append(output)
+                place.append(output if self.backend.takes_gradient(output) else self.backend.leaf(output))
                 # The network goes on with a copy, which an activation in place may overwrite.
-                return output * 1
+                return place[-1] * 1
 
             return keep
 
         handles: list[Handle] = []
         try:
             for layer, place in zip(layers, found, strict=True):
-                handles.append(self.backend.on_exit(self.layer(layer), keeper(place)))
+                handles.append(self.backend.on_exit(self.layer(layer), keeper(layer, place)))
             scores = self.scores(x)
         finally:
             for handle in handles:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ...backends.apart import check_apart
 from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target, class_targets
@@ -16,7 +17,7 @@ from ...errors import MethodError, NoGradientError, NonFiniteError
 from ..budget import Budget
 from ..checks import finite_gradient, finite_scores, pictures
 from ..explanation import Array, ErrorEstimate
-from ..layers.units import check_samples
+from ..layers.sample_axis import check_samples
 from ..registry import Attribution
 from .target_layer import check_maps, target_layer
 from .upsampling import resized
@@ -84,6 +85,7 @@ def look(model: Model, x: Array, layer: str) -> Seen:
 def look_with_gradient(model: Model, x: Array, layer: str, target: Target, of: Of) -> SeenBothWays:
     """Run the network forward, and backward as far as the layer, on samples that fit in memory."""
     backend = model.backend
+    check_apart(model, model.tensor(x[:1]), layer)
 
     # The graph begins at the layer: nothing before it is kept for a backward pass.
     def begin(_layer: Any, _inputs: Any, output: Any) -> Any:
@@ -200,7 +202,7 @@ def finished(
 
 
 def _maps(model: Model, activation: Any, layer: str, x: Array) -> Array:
-    check_samples(model, activation, len(x), layer)
+    check_samples(model, model.tensor(x), activation, layer)
     check_maps(model, model.backend.shape(activation), layer, x)
     return finite_scores(model.backend.numpy(activation), f"activations at '{layer}'").astype(np.float64)
 

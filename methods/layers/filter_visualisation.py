@@ -15,6 +15,7 @@ from ..checks import channel_axis, channels_second, pictures, second_in_shape
 from ..explanation import Array
 from ..registry import Attribution, register
 from .ascent import Ascent, last_rise
+from .sample_axis import check_samples
 
 
 @register(
@@ -81,6 +82,7 @@ def filter_visualisation(
 
     def raised(native: Tensor, _part: slice) -> Tensor:
         activation = model.activation(native, layer)
+        check_samples(model, native, activation, layer)
         shape = model.backend.shape(activation)
         second_in_shape(shape, layer, x.shape[2:], channel_axis(model, model.layer(layer), shape))
         return _channel(model, activation, layer, filter)

@@ -10,7 +10,8 @@ from ...backends.objective import Of, Target
 from ..checks import finite_gradient, finite_scores
 from ..explanation import Array, ErrorEstimate
 from ..registry import Attribution, register
-from .units import check_samples, settle
+from .sample_axis import check_samples
+from .units import settle
 
 
 @register(
@@ -41,8 +42,9 @@ def layer_gradient_x_activation(
     values, scores = [], []
     with backend.frozen(model.net):
         for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size)):
-            native, (activation,) = model.activations(backend.leaf(model.tensor(x[part])), [layer])
-            check_samples(model, activation, part.stop - part.start, layer)
+            leaf = backend.leaf(model.tensor(x[part]))
+            native, (activation,) = model.activations(leaf, [layer])
+            check_samples(model, leaf, activation, layer)
             explained = model.explained(native, listed(part), of)
             (gradient,) = backend.grad(backend.sum(explained), [activation])
             seen = finite_scores(backend.numpy(activation), "activations")

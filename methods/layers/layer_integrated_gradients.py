@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...backends.apart import check_real
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
@@ -63,6 +64,7 @@ def layer_integrated_gradients(
     alphas, weights = quadrature(rule, steps)
     both = np.concatenate([x, path_start(baseline, x, seed)])
     (scores, baseline_scores), (end, start) = (np.split(seen, 2) for seen in observe(model, both, layer, batch_size))
+    check_real(str(end.dtype), layer)
     scored = settle(model, scores, target, of)
     at_baseline = settle(model, baseline_scores, scored.resolved, of).explained.astype(np.float64)
     difference = end - start

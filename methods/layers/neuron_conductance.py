@@ -14,7 +14,8 @@ from ..evaluation import score
 from ..explanation import Array
 from ..registry import Attribution, register
 from .path import StieltjesSum, path_start, pieces, straight_path
-from .units import Neuron, check_samples, targets_of, unit_index
+from .sample_axis import check_samples
+from .units import Neuron, targets_of, unit_index
 
 
 @register(
@@ -66,7 +67,7 @@ def neuron_conductance(
         for points, samples, spans in straight_path(model, start, x - start, path.alphas, x.shape[1:], batch_size):
             leaf = backend.leaf(model.tensor(points))
             native, (activation,) = model.activations(leaf, [layer])
-            check_samples(model, activation, len(points), layer)
+            check_samples(model, leaf, activation, layer)
             index = (slice(None), *unit_index(neuron, backend.shape(activation)[1:], layer))
             explained = model.explained(native, targets_of(scored.resolved, samples), of)
             (at_layer,) = backend.grad(backend.sum(explained), [activation])

@@ -10,7 +10,8 @@ from ...backends.objective import Target
 from ..checks import finite_gradient, finite_scores
 from ..explanation import Array
 from ..registry import Attribution, register
-from .units import Neuron, check_samples, neuron_value, unit_index
+from .sample_axis import check_samples
+from .units import Neuron, neuron_value, unit_index
 
 
 @register(
@@ -42,7 +43,7 @@ def neuron_gradient(
         for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size)):
             leaf = backend.leaf(model.tensor(x[part]))
             native, (activation,) = model.activations(leaf, [layer])
-            check_samples(model, activation, part.stop - part.start, layer)
+            check_samples(model, leaf, activation, layer)
             value = neuron_value(model, activation, unit_index(neuron, backend.shape(activation)[1:], layer))
             (gradient,) = backend.grad(backend.sum(value), [leaf])
             values.append(finite_gradient(backend.numpy(gradient)))

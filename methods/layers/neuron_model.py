@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...backends.apart import check_real
 from ...backends.model import Model
 from ...backends.protocol import Tensor
 from ..explanation import Array
-from .units import Neuron, check_samples, neuron_value, unit_index
+from .sample_axis import check_samples
+from .units import Neuron, neuron_value, unit_index
 
 
 class NeuronModel(Model):
@@ -37,9 +39,10 @@ class NeuronModel(Model):
     def scores(self, x: Tensor) -> Tensor:
         """Run the network on a native input and return the neuron: (N, 1)."""
         scores, (activation,) = self._model.activations(x, [self._layer])
+        check_real(self.backend.dtype(activation), self._layer)
         self._on_scores(scores)
         shape = self.backend.shape(activation)
         samples = self.backend.shape(x)[0]
-        check_samples(self._model, activation, samples, self._layer)
+        check_samples(self._model, x, activation, self._layer)
         index = unit_index(self._neuron, shape[1:], self._layer)
         return self.backend.reshape(neuron_value(self._model, activation, index), (samples, 1))

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ...backends.apart import check_apart, check_real
 from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.model import Model
 from ...backends.objective import Of, Target, class_targets
@@ -14,6 +15,7 @@ from ...errors import LayerError
 from ..checks import finite_scores
 from ..evaluation import Scored
 from ..explanation import Array
+from .sample_axis import check_samples
 
 Neuron: TypeAlias = int | tuple[int, ...]
 
@@ -24,21 +26,12 @@ def observe(model: Model, x: Array, layer: str, batch_size: BatchSize) -> tuple[
     scores, activations = [], []
     with backend.frozen(model.net), backend.no_grad():
         for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size, held=1)):
-            native, (activation,) = model.activations(model.tensor(x[part]), [layer])
-            check_samples(model, activation, part.stop - part.start, layer)
+            batch = model.tensor(x[part])
+            native, (activation,) = model.activations(batch, [layer])
+            check_samples(model, batch, activation, layer)
             scores.append(backend.numpy(native))
             activations.append(backend.numpy(activation))
     return finite_scores(np.concatenate(scores)), finite_scores(np.concatenate(activations), "activations")
-
-
-def check_samples(model: Model, activation: Tensor, samples: int, layer: str) -> None:
-    """Raise `LayerError` unless the layer's output has one entry per sample."""
-    shape = model.backend.shape(activation)
-    if not shape or shape[0] != samples:
-        raise LayerError(
-            f"Layer '{layer}' returns shape {shape} for {samples} samples.",
-            "Choose a layer whose first axis is the samples.",
-        )
 
 
 def settle(model: Model, scores: Array, target: Target, of: Of) -> Scored:
@@ -63,13 +56,11 @@ def gradient_at_layer(
         What the layer is made to return; what it computes when left out.
     """
     backend = model.backend
+    check_apart(model, x, layer)
     leaves: list[Tensor] = []
 
     def cut(_layer: Any, _inputs: Any, output: Tensor) -> Tensor:
-        if "float" not in backend.dtype(output):
-            raise LayerError(
-                f"Layer '{layer}' returns {backend.dtype(output)}, which has no gradient.", "Choose another layer."
-            )
+        check_real(backend.dtype(output), layer)
         # The graph begins here: what lies before the layer needs none.
         leaves.append(backend.leaf(output if activation is None else backend.asarray(activation, device=model.device)))
         return leaves[0] * 1

@@ -13,7 +13,7 @@ from twinlens.backends import Backend
 from twinlens.methods.checks import independent_samples
 
 from ..frameworks import need, torch
-from ..nets import pictures, small_net
+from ..nets import pictures, randomise, small_net
 from ..random_states import random_states
 
 MANY = 60
@@ -35,6 +35,22 @@ def dropped(backend: Backend, x: Any) -> Any:
     import paddle
 
     return paddle.nn.functional.dropout(x, 0.5)
+
+
+def test_a_network_that_goes_round_its_batch_norm_on_some_inputs_is_explained_as_it_is(backend: Backend) -> None:
+    def forward(net: Any, x: Any) -> Any:
+        y = net.conv(x)
+        return net.fc((net.norm(y) if float(x.detach().min()) > 0.2 else y).mean((2, 3)) ** 2)
+
+    nn = backend.nn
+    net = nn.Module(forward, conv=convolution(backend), norm=nn.BatchNorm2d(4), fc=nn.Linear(4, 3))
+    single = randomise(tl.wrap(net))
+    x = np.ones((1, 3, 8, 8), np.float32)
+    one, other = (
+        tl.explain(model, x, "integrated_gradients", 1, batch_size=1).values
+        for model in (single, tl.wrap(net, dtype="float64"))
+    )
+    np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(other).max())
 
 
 @pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "lime", "gradcam", "lrp", "occlusion"])

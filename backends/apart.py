@@ -1,0 +1,75 @@
+"""Whether a gradient can be taken at a layer: the network goes on with a copy of what the layer returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import LayerError
+from .protocol import Array, Net, Tensor
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+def check_real(dtype: str, layer: str | Net) -> None:
+    """Raise `LayerError` unless what a layer returns has gradients that methods can use."""
+    if "float" not in dtype:
+        raise LayerError(
+            f"Layer '{layer}' returns {dtype}, which has no gradient here.", "Choose a layer that returns real numbers."
+        )
+
+
+def check_apart(model: Model, x: Tensor, layer: str | Net) -> None:
+    """Raise `LayerError` if what a layer returns shares its memory with something that is overwritten later.
+
+    An identity, as a shortcut may be, hands its input on. A ReLU in place on either of the two changes both, but not
+    the copy that stands for the layer's output: the network would compute something else. Seen by a run with the copy
+    and one without, on the first of the samples, once per model and layer.
+    """
+    make_up = (*model.make_up(model.backend.shape(x)[1:]), layer)
+    if make_up in model.apart:
+        return
+    with model.unobserved():
+        plain = _scores(model, x)
+        # The scores of a network that draws numbers which nobody can seed say nothing.
+        if not _goes_on(model, x, layer, plain) and _same(plain, _scores(model, x)):
+            raise LayerError(
+                f"Layer '{layer}' shares its output with another tensor, and the network overwrites one of them.",
+                "Build the network without operations in place (inplace=False), or choose the layer before.",
+            )
+    model.apart.add(make_up)
+
+
+def _goes_on(model: Model, x: Tensor, layer: str | Net, plain: Array) -> bool:
+    """Whether a copy of the layer's output changes no score, and its output stays as it was."""
+    backend = model.backend
+    kept: list[tuple[Tensor, Array]] = []
+
+    def swap(_layer: Net, _inputs: Any, output: Any) -> Any:
+        if not backend.is_tensor(output):
+            return None
+        kept.append((output, backend.numpy(output)))
+        return backend.asarray(output)
+
+    handle = backend.on_exit(model.layer(layer), swap)
+    try:
+        scores = _scores(model, x)
+    finally:
+        handle.remove()
+    return _same(plain, scores) and all(_same(then, backend.numpy(now)) for now, then in kept)
+
+
+def _scores(model: Model, x: Tensor) -> Array:
+    with model.backend.seeded(0):
+        return model.backend.numpy(model.scores(x[:1]))
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Equal but for rounding: a copy may lie in another order in memory, and be added up in another."""
+    if one.shape != other.shape:
+        return False
+    close = float(np.sqrt(np.finfo(one.dtype).eps)) if one.dtype.kind in "fc" else 0.0
+    size = float(np.abs(one[np.isfinite(one)]).max(initial=0))
+    return np.allclose(one, other, rtol=close, atol=close * size, equal_nan=True)
