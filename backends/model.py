@@ -104,6 +104,7 @@ class Model:
     @property
     def dtype(self) -> str:
         """Floating-point type of the first parameter, which inputs are converted to; ``"float32"`` without any."""
+        self.backend.check_mode()
         for t in self.net.parameters():
             if "float" in self.backend.dtype(t):
                 return self.backend.dtype(t)

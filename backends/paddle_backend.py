@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,15 +14,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DeviceError, NoGradientError
+from ..errors import BackendError, DeviceError, NoGradientError
 from .kinds import kind_of
 from .paddle_gradients import right_gradients
 from .paddle_import import import_paddle
 from .paddle_names import RUNNING, torch_name
-from .protocol import Array, Axis, Backend, Handle, Net, Optimizer, Rules, Tensor, check_seeds
+from .protocol import (
+    Array,
+    Axis,
+    Backend,
+    Handle,
+    Net,
+    Optimizer,
+    Rules,
+    Tensor,
+    check_seeds,
+    entering,
+    leaving,
+    overwritten,
+)
 from .states import check_shared, check_state
 
 paddle = import_paddle()
+
+# Hooks on layers of older versions (2.6 to 3.2, or so) are told nothing of keyword inputs.
+_PRE_SHOWS_KEYWORDS, _POST_SHOWS_KEYWORDS = (
+    "with_kwargs" in inspect.signature(register).parameters
+    for register in (paddle.nn.Layer.register_forward_pre_hook, paddle.nn.Layer.register_forward_post_hook)
+)
 
 _RECURRENT = (paddle.nn.LSTM, paddle.nn.GRU, paddle.nn.SimpleRNN)
 
@@ -45,6 +65,10 @@ class PaddleBackend(Backend):
 
     def is_tensor(self, thing: object) -> bool:
         return isinstance(thing, paddle.Tensor)
+
+    def check_mode(self) -> None:
+        if not paddle.in_dynamic_mode():
+            raise BackendError("Paddle is in static mode.", "Call paddle.disable_static() first.")
 
     # -- devices -----------------------------------------------------------------------------------------------
 
@@ -70,6 +94,7 @@ class PaddleBackend(Backend):
     # -- tensors -----------------------------------------------------------------------------------------------
 
     def asarray(self, x: Any, dtype: str | None = None, device: str | None = None) -> Tensor:
+        self.check_mode()
         if isinstance(x, paddle.Tensor):
             copied = x.detach().clone() if dtype is None else x.detach().clone().astype(dtype)
             return copied if device is None else copied._copy_to(_place(device), True)
@@ -78,6 +103,7 @@ class PaddleBackend(Backend):
         return paddle.to_tensor(native, place=_place(device or "cpu"))
 
     def numpy(self, t: Tensor) -> Array:
+        self.check_mode()
         t = t.detach()
         return np.array((t.astype("float32") if t.dtype == paddle.bfloat16 else t).numpy())
 
@@ -264,6 +290,8 @@ class PaddleBackend(Backend):
             # Layer.to would turn buffers of integers (positions, indices) into floats.
             layer._to_impl(dtype=dtype, floating_only=True, include_sublayers=False)
             layer._buffers.update(empty)
+            if isinstance(layer, paddle.nn.RNNCellBase):
+                layer.get_initial_states = partial(_converted_states, layer.get_initial_states, dtype)
             if dtype == "float64" and _averages_all(layer):
                 # Paddle multiplies that gradient by 1/area in float32: 2e-8 off, too much for an arbiter.
                 layer.forward = partial(paddle.mean, axis=[2, 3], keepdim=True)
@@ -303,6 +331,10 @@ class PaddleBackend(Backend):
                     create_graph=create_graph,
                     allow_unused=True,
                 )
+            except RuntimeError as error:
+                if (known := overwritten(error)) is None:
+                    raise
+                raise known from error
             except OSError as error:
                 if _HOOK_ERRORS:
                     raise _HOOK_ERRORS.pop() from None
@@ -322,13 +354,18 @@ class PaddleBackend(Backend):
         return tuple(gradients)
 
     def no_grad(self) -> AbstractContextManager[None]:
+        self.check_mode()
         return paddle.no_grad()
 
     def on_enter(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...]], Any]) -> Handle:
-        return layer.register_forward_pre_hook(fn)
+        if not _PRE_SHOWS_KEYWORDS:
+            return layer.register_forward_pre_hook(fn)
+        return layer.register_forward_pre_hook(entering(fn), with_kwargs=True)
 
     def on_exit(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...], Any], Any]) -> Handle:
-        return layer.register_forward_post_hook(fn)
+        if not _POST_SHOWS_KEYWORDS:
+            return layer.register_forward_post_hook(fn)
+        return layer.register_forward_post_hook(leaving(fn), with_kwargs=True)
 
     def on_grad(self, t: Tensor, fn: Callable[[Tensor], Tensor | None]) -> Handle:
         if t.stop_gradient:
@@ -405,6 +442,15 @@ def canonical_tensors(net: Net, prefix: str = "") -> dict[str, tuple[Tensor, boo
             if layer is not None:
                 found.update(canonical_tensors(layer, f"{prefix}{name}."))
     return found
+
+
+def _converted_states(states: Callable[..., Any], dtype: str, *args: Any, **kwargs: Any) -> Any:
+    """The states that a cell begins with, which Paddle makes of its default type whatever the weights are of."""
+
+    def convert(t: Tensor) -> Tensor:
+        return t.astype(dtype) if t.is_floating_point() else t
+
+    return paddle.utils.map_structure(convert, states(*args, **kwargs))
 
 
 def _averages_all(layer: Net) -> bool:

@@ -4,9 +4,9 @@ Layers, functions, tensor methods and the activations inside layers such as ``Ba
 table of compiled operators, which they look up by name when they run; linear and convolution, which are several
 operators, meet in a few functions. For the time of the context these names, and every module-level name that is bound
 to the same object, stand for a version that asks for a rule first. What it cannot see: static graphs (``to_static``,
-``paddle.jit.load``), fused kernels (``flash_attention``, LSTM, GRU), what an object has stored as an attribute if it is
-a compiled operator or the function ``conv2d`` or ``linear``, and operations spelled otherwise (``clip(min=0)``,
-``x @ w``).
+``paddle.jit.load``), fused kernels (``flash_attention``), what an object has stored as an attribute if it is a compiled
+operator or the function ``conv2d`` or ``linear``, and operations spelled otherwise (``clip(min=0)``, ``x @ w``). What
+it does not look into, because torch has it as one operation: LSTM, GRU and their like, also as cells.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import paddle
 from paddle.nn import functional
 
 from ..errors import MethodError, suggest
+from .paddle_recurrent import recurrent
 from .protocol import OperationRule, Rules, SameOutput, Tensor
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
@@ -48,10 +49,11 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
 }
 """The operations that can be intercepted, and the compiled operators that are this operation and no other."""
 
+_CELLS = (paddle.nn.LSTMCell, paddle.nn.GRUCell, paddle.nn.SimpleRNNCell)
 _INPUT_NAMES = (("x", "input"), ("weight",), ("bias",))
 
 _visible: ContextVar[tuple[Mapping[str, OperationRule], ...]] = ContextVar("visible", default=())
-_patches: list[tuple[types.ModuleType, str, Any, Any]] = []
+_patches: list[tuple[types.ModuleType | type, str, Any, Any]] = []
 _users = 0
 _lock = threading.Lock()
 
@@ -118,10 +120,15 @@ def _convolution_key(*args: Any, op_type: str = "conv2d", **kwargs: Any) -> str 
 
 
 def _hiding() -> Iterator[Callable[..., Any]]:
-    """Callables whose insides are not to be seen: 1-d pools, which are 2-d ones within, and backward passes."""
+    """Callables whose insides are not to be seen.
+
+    1-d pools, which are 2-d ones within; recurrent layers and cells, which are one operation on torch; backward passes.
+    """
     yield functional.max_pool1d
     yield functional.avg_pool1d
     yield functional.adaptive_avg_pool1d
+    yield recurrent
+    yield from (cell.forward for cell in _CELLS)
     yield paddle.base.core.eager.run_backward
     yield paddle.base.core.eager.run_partial_grad
 
@@ -215,20 +222,20 @@ def _stand_ins() -> dict[int, tuple[Any, Any]]:
 
 def _install() -> None:
     stand_ins = _stand_ins()
-    entries: list[object] = list(sys.modules.values())
-    for module in (entry for entry in entries if isinstance(entry, types.ModuleType)):
-        for name, value in list(vars(module).items()):
+    entries: list[object] = [*sys.modules.values(), *_CELLS]
+    for holder in (entry for entry in entries if isinstance(entry, (types.ModuleType, type))):
+        for name, value in list(vars(holder).items()):
             if id(value) in stand_ins:
                 original, stand_in = stand_ins[id(value)]
-                _patches.append((module, name, original, stand_in))
-                setattr(module, name, stand_in)
+                _patches.append((holder, name, original, stand_in))
+                setattr(holder, name, stand_in)
 
 
 def _restore() -> None:
     while _patches:
-        module, name, original, stand_in = _patches.pop()
-        if vars(module).get(name) is stand_in:
-            setattr(module, name, original)
+        holder, name, original, stand_in = _patches.pop()
+        if vars(holder).get(name) is stand_in:
+            setattr(holder, name, original)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy.typing as npt
 
+from ..errors import LayerError, NoGradientError
+
 Tensor: TypeAlias = Any
 """A ``torch.Tensor`` or a ``paddle.Tensor``."""
 
@@ -91,6 +93,10 @@ class Backend(ABC):
     version: str
 
     # -- recognition -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def check_mode(self) -> None:
+        """Raise `BackendError` if the framework is in a mode in which it computes nothing."""
 
     @abstractmethod
     def owns(self, thing: object) -> bool:
@@ -298,11 +304,18 @@ class Backend(ABC):
 
     @abstractmethod
     def on_enter(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...]], Any]) -> Handle:
-        """Call ``fn(layer, inputs)`` before the layer runs; what it returns, unless None, replaces the inputs."""
+        """Call ``fn(layer, inputs)`` before the layer runs; what it returns, unless None, replaces the inputs.
+
+        Inputs that all come by keyword, as in ``norm(input=x)``, are handed over in the order in which they are
+        written. Paddle below 3.3 may not show them: there they are an empty tuple.
+        """
 
     @abstractmethod
     def on_exit(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...], Any], Any]) -> Handle:
-        """Call ``fn(layer, inputs, output)`` after the layer ran; what it returns, unless None, replaces the output."""
+        """Call ``fn(layer, inputs, output)`` after the layer ran; what it returns, unless None, replaces the output.
+
+        The inputs are those of `on_enter`.
+        """
 
     @abstractmethod
     def on_grad(self, t: Tensor, fn: Callable[[Tensor], Tensor | None]) -> Handle:
@@ -334,6 +347,42 @@ class Backend(ABC):
         ``"avg_pool2d"``, ``"adaptive_avg_pool2d"``, ``"linear"``, ``"conv2d"``. A rule sees the operation whether
         it is called as a layer, as a function, in place, or by a reused layer.
         """
+
+
+def entering(fn: Callable[[Net, tuple[Any, ...]], Any]) -> Callable[..., Any]:
+    """A function for `Backend.on_enter` in the form of a hook that sees keywords, the same on both frameworks."""
+
+    def hook(layer: Net, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        replaced = fn(layer, inputs or tuple(keywords.values()))
+        if replaced is None:
+            return None
+        replaced = replaced if isinstance(replaced, tuple) else (replaced,)
+        if inputs or not keywords:
+            return replaced, keywords
+        if len(replaced) != len(keywords):
+            raise LayerError(
+                f"A hook returns {len(replaced)} inputs for a layer that is called by the keywords "
+                f"{', '.join(keywords)}.",
+                "Return as many as the hook receives.",
+            )
+        return (), dict(zip(keywords, replaced, strict=True))
+
+    return hook
+
+
+def leaving(fn: Callable[[Net, tuple[Any, ...], Any], Any]) -> Callable[..., Any]:
+    """The same for `Backend.on_exit`."""
+    return lambda layer, inputs, keywords, output: fn(layer, inputs or tuple(keywords.values()), output)
+
+
+def overwritten(error: RuntimeError) -> NoGradientError | None:
+    """What a framework's complaint about a gradient means, if it is that an operation in place destroyed a value."""
+    if "modified by an inplace operation" not in str(error):
+        return None
+    return NoGradientError(
+        "The network overwrites, by an operation in place, numbers that its gradient needs.",
+        "Write it out of place: x * 2 for x.mul_(2) or x.scale_(2), x + y for x += y, inplace=False.",
+    )
 
 
 def check_seeds(shape: tuple[int, ...], seeds: tuple[int, ...] | None) -> None:

@@ -48,21 +48,21 @@ def get_backend(thing: object) -> Backend:
     Raises
     ------
     BackendError
-        If the name is unknown, the framework is not installed, or the object belongs to neither.
+        If the name is unknown, the framework is not installed, the object belongs to neither, or Paddle is in static
+        mode.
     """
     if isinstance(thing, Backend):
         return thing
-    if isinstance(thing, str):
-        if thing not in _BACKENDS:
-            raise BackendError(f"There is no backend '{thing}'.", suggest(thing, _BACKENDS))
-        return _load(thing)
-    found = owner(thing)
-    if found is not None:
-        return found
-    raise BackendError(
-        f"An object of type '{type(thing).__name__}' is neither a PyTorch nor a Paddle tensor or network.",
-        "Pass a torch.nn.Module or a paddle.nn.Layer.",
-    )
+    if isinstance(thing, str) and thing not in _BACKENDS:
+        raise BackendError(f"There is no backend '{thing}'.", suggest(thing, _BACKENDS))
+    found = _load(thing) if isinstance(thing, str) else owner(thing)
+    if found is None:
+        raise BackendError(
+            f"An object of type '{type(thing).__name__}' is neither a PyTorch nor a Paddle tensor or network.",
+            "Pass a torch.nn.Module or a paddle.nn.Layer.",
+        )
+    found.check_mode()
+    return found
 
 
 def owner(thing: object) -> Backend | None:

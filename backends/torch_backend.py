@@ -20,7 +20,20 @@ from torch.nn import functional
 
 from ..errors import DeviceError, LayerError, MissingPackageError, ModelError, NoGradientError
 from .kinds import kind_of
-from .protocol import Array, Axis, Backend, Handle, Net, Optimizer, Rules, Tensor, check_seeds
+from .protocol import (
+    Array,
+    Axis,
+    Backend,
+    Handle,
+    Net,
+    Optimizer,
+    Rules,
+    Tensor,
+    check_seeds,
+    entering,
+    leaving,
+    overwritten,
+)
 from .states import check_shared, check_state
 
 _KEPT_OPERATORS: list[Any] = []
@@ -39,6 +52,9 @@ class TorchBackend(Backend):
 
     def is_tensor(self, thing: object) -> bool:
         return isinstance(thing, torch.Tensor)
+
+    def check_mode(self) -> None:
+        pass  # it always computes
 
     # -- devices -----------------------------------------------------------------------------------------------
 
@@ -210,6 +226,10 @@ class TorchBackend(Backend):
     def uses_batch_statistics(self, layer: Net) -> bool:
         return isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) and layer.running_mean is None
 
+    def has_channels_last(self, layer: Net) -> bool:
+        # torch's own layers never have; `comparison.conversion` marks what it rebuilds from Paddle's.
+        return "_channels_last" in layer._buffers
+
     def load(self, net: Net, state: Mapping[str, npt.ArrayLike]) -> None:
         tensors = _state_tensors(net)
         arrays = check_state({name: tuple(t.shape) for name, t in tensors.items()}, state)
@@ -263,6 +283,8 @@ class TorchBackend(Backend):
                 outputs, list(inputs), grad_outputs=seeds, create_graph=create_graph, allow_unused=True
             )
         except RuntimeError as error:
+            if (known := overwritten(error)) is not None:
+                raise known from error
             if "checkpoint" not in str(error):
                 raise
             raise NoGradientError(
@@ -283,11 +305,11 @@ class TorchBackend(Backend):
 
     def on_enter(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...]], Any]) -> Handle:
         with _hookable(layer):
-            return layer.register_forward_pre_hook(fn)
+            return layer.register_forward_pre_hook(entering(fn), with_kwargs=True)
 
     def on_exit(self, layer: Net, fn: Callable[[Net, tuple[Tensor, ...], Any], Any]) -> Handle:
         with _hookable(layer):
-            return layer.register_forward_hook(fn)
+            return layer.register_forward_hook(leaving(fn), with_kwargs=True)
 
     def on_grad(self, t: Tensor, fn: Callable[[Tensor], Tensor | None]) -> Handle:
         if not t.requires_grad:

@@ -75,9 +75,9 @@ def _neighbours(net: nn.Module, x: Tensor) -> Iterator[tuple[nn.Module, nn.Modul
     def leaves(module: nn.Module, _inputs: Any, output: Any) -> None:
         outputs.append((module, output, output._version, output.grad_fn))
 
-    def enters(module: nn.Module, arguments: Any) -> None:
-        if arguments:
-            inputs.append((module, arguments[0], arguments[0]._version))
+    def enters(module: nn.Module, arguments: Any, keywords: Any) -> None:
+        tensor = arguments[0] if arguments else keywords["input"]
+        inputs.append((module, tensor, tensor._version))
 
     handles = []
     try:
@@ -85,7 +85,7 @@ def _neighbours(net: nn.Module, x: Tensor) -> Iterator[tuple[nn.Module, nn.Modul
             if type(module) in _CONVOLUTIONS:
                 handles.append(module.register_forward_hook(leaves))
             elif type(module) in _NORMS and module.running_mean is not None and module.running_var is not None:
-                handles.append(module.register_forward_pre_hook(enters))
+                handles.append(module.register_forward_pre_hook(enters, with_kwargs=True))
         with torch.enable_grad():
             readers = _readers(net(x.detach().clone().requires_grad_() * 1))
     finally:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from twinlens.backends import Backend
 
@@ -20,6 +21,15 @@ def native_nn(backend: Backend) -> Any:
 def layer_class(backend: Backend) -> Any:
     """The framework's own base class of networks."""
     return torch.nn.Module if backend.name == "torch" else paddle.nn.Layer
+
+
+def need_keywords(backend: Backend) -> None:
+    """Skip the test where hooks are told nothing of inputs that come by keyword: on older versions of Paddle."""
+    if backend.name == "paddle":
+        from twinlens.backends import paddle_backend
+
+        if not (paddle_backend._PRE_SHOWS_KEYWORDS and paddle_backend._POST_SHOWS_KEYWORDS):
+            pytest.skip("this version of Paddle does not show keyword inputs to hooks")
 
 
 def build(backend: Backend, forward: Callable[[Any, Any], Any], **layers: Any) -> Any:

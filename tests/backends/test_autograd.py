@@ -10,6 +10,7 @@ import pytest
 from twinlens.backends import Backend
 from twinlens.errors import NoGradientError
 
+from ..frameworks import paddle, torch
 from .oracles import finite_differences
 
 X = np.random.default_rng(1).normal(size=(2, 3))
@@ -82,6 +83,14 @@ def test_an_unused_input_is_an_error(backend: Backend) -> None:
     used, unused = backend.leaf(backend.asarray(X)), backend.leaf(backend.asarray(X))
     with pytest.raises(NoGradientError, match="does not depend"):
         backend.grad(backend.sum(used * 2), [used, unused])
+
+
+def test_a_value_that_is_overwritten_in_place_is_an_error_with_its_cure(backend: Backend) -> None:
+    leaf = backend.leaf(backend.asarray(X))
+    needed = torch.sigmoid(leaf) if backend.name == "torch" else paddle.nn.functional.sigmoid(leaf)
+    (needed.mul_ if backend.name == "torch" else needed.scale_)(2.0)
+    with pytest.raises(NoGradientError, match=r"in place, numbers that its gradient needs\. Write it out of place"):
+        backend.grad(backend.sum(needed), [leaf])
 
 
 def test_an_input_without_gradient_is_an_error(backend: Backend) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twinlens.backends import Backend, wrap
+from twinlens.backends import Backend, Model, wrap
 from twinlens.errors import LayerError
 
-from .nets import build, convolutional, linear, pictures
+from .nets import build, convolutional, linear, native_nn, need_keywords, pictures
 
 
 def double_the_input(_layer: Any, inputs: Any) -> Any:
@@ -124,6 +124,54 @@ def test_a_removed_hook_is_gone_and_may_be_removed_again(backend: Backend, value
     with model.hook("", post=double_the_output) as handle:
         handle.remove()
     np.testing.assert_array_equal(model.forward(values), expected)
+
+
+# -- inputs by keyword ---------------------------------------------------------------------------------------
+
+
+def called_by_keyword(backend: Backend) -> Model:
+    """``fc(input=x)``."""
+    need_keywords(backend)
+    layer = native_nn(backend).Linear(13, 5)
+    return wrap(build(backend, lambda net, x: net.fc(input=x), fc=layer))
+
+
+def test_hooks_see_an_input_that_comes_by_keyword(backend: Backend, values: np.ndarray) -> None:
+    model, seen = called_by_keyword(backend), []
+    with (
+        model.hook("fc", pre=lambda layer, inputs: seen.append(inputs)),
+        model.hook("fc", post=lambda layer, inputs, output: seen.append(inputs)),
+    ):
+        model.forward(values)
+    for inputs in seen:
+        (entered,) = inputs
+        np.testing.assert_array_equal(backend.numpy(entered), values)
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("double", [double_the_input, lambda layer, inputs: (inputs[0] * 2,)])
+def test_a_pre_hook_replaces_an_input_that_comes_by_keyword(backend: Backend, values: np.ndarray, double: Any) -> None:
+    model = called_by_keyword(backend)
+    expected = model.forward(values * 2)
+    with model.hook("fc", pre=double):
+        np.testing.assert_array_equal(model.forward(values), expected)
+
+
+def test_beside_positional_inputs_those_by_keyword_stay_as_they_are(backend: Backend, values: np.ndarray) -> None:
+    inner = build(backend, None)
+    type(inner).forward = lambda net, x, shift: x + shift
+    model = wrap(build(backend, lambda net, x: net.inner(x, shift=1.0), inner=inner))
+    with model.hook("inner", pre=lambda layer, inputs: tuple(2 * t for t in inputs)):
+        np.testing.assert_array_equal(model.forward(values), 2 * values + 1)
+
+
+def test_a_hook_that_returns_too_many_inputs_by_keyword_is_named(backend: Backend, values: np.ndarray) -> None:
+    model = called_by_keyword(backend)
+    with (
+        model.hook("fc", pre=lambda layer, inputs: (*inputs, 1)),
+        pytest.raises(LayerError, match=r"2 inputs .* called by the keywords input\. Return as many"),
+    ):
+        model.forward(values)
 
 
 def hooks_on(net: Any) -> list[int]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from twinlens.backends import Backend
-from twinlens.backends.protocol import SameOutput
+from twinlens.backends.protocol import OperationRule, SameOutput
 from twinlens.errors import MethodError
 
 from ..frameworks import need
@@ -378,6 +378,21 @@ def test_nothing_stays_behind_neither_after_an_end_nor_after_an_exception(backen
         raise KeyError
     assert bindings() == before
     np.testing.assert_array_equal(backend.numpy(f.relu(x)), np.maximum(backend.numpy(x), 0))
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"])
+def test_a_recurrent_layer_is_one_operation_of_its_own(backend: Backend, kind: str) -> None:
+    _, nn, _ = native(backend)
+    layer = getattr(nn, kind if backend.name == "torch" else kind.replace("RNN", "SimpleRNN"))(3, 2)
+    x = backend.leaf(backend.asarray(np.ones((2, 3) if "Cell" in kind else (2, 4, 3), "float32")))
+    seen: list[str] = []
+
+    def noting(key: str) -> OperationRule:
+        return lambda call, *inputs: seen.append(key) or call(*inputs)  # type: ignore[func-returns-value]
+
+    with backend.frozen(layer), backend.intercept({key: noting(key) for key in (*ACTIVATIONS, "linear")}):
+        layer(x)
+    assert not seen
 
 
 def test_a_rule_may_call_its_own_operation(backend: Backend) -> None:

@@ -144,6 +144,43 @@ def test_recurrent_networks_have_the_slopes_of_their_scores(
     check_slopes(ending(layer, 4 * (2 if direction == "forward" else 4)), rng.normal(size=(2, 4, 3)))
 
 
+@pytest.mark.parametrize("kind", ["LSTMCell", "GRUCell", "SimpleRNNCell"])
+def test_cells_have_the_slopes_of_their_scores_in_float64(kind: str, rng: np.random.Generator) -> None:
+    """Precise to less than float32, in which Paddle makes the states that they begin with."""
+    need("paddle")
+    check_slopes(ending(paddle.nn.RNN(getattr(paddle.nn, kind)(3, 2)), 8), rng.normal(size=(2, 4, 3)))
+
+
+def test_a_copy_of_a_cell_leaves_the_original_alone_and_can_be_copied_back(rng: np.random.Generator) -> None:
+    need("paddle")
+    cell, x = paddle.nn.GRUCell(3, 2), rng.normal(size=(2, 4, 3)).astype("float32")
+    plain = tl.wrap(paddle.nn.RNN(cell), output=lambda out: out[0])
+    scores = plain.forward(x)
+    doubled = tl.wrap(plain.net, dtype="float64", output=lambda out: out[0])
+    np.testing.assert_allclose(doubled.forward(x), scores, rtol=1e-5, atol=1e-6)
+    back = tl.wrap(doubled.net, dtype="float32", output=lambda out: out[0])
+    for model in (plain, back):
+        np.testing.assert_array_equal(model.forward(x), scores)
+    assert "get_initial_states" not in vars(cell)
+
+
+def test_whole_numbers_among_the_states_of_a_cell_stay_whole() -> None:
+    need("paddle")
+
+    class Counting(paddle.nn.GRUCell):
+        @property
+        def state_shape(self) -> Any:
+            return (self.hidden_size,), (1,)
+
+        @property
+        def state_dtype(self) -> Any:
+            return "float32", "int64"
+
+    cell = tl.wrap(Counting(3, 2), dtype="float64").net
+    state, count = cell.get_initial_states(paddle.zeros([2, 3]))
+    assert (state.dtype, count.dtype) == (paddle.float64, paddle.int64)
+
+
 def test_relu_steps_have_the_slopes_of_their_scores(rng: np.random.Generator) -> None:
     need("paddle")
     check_slopes(ending(paddle.nn.SimpleRNN(3, 2, activation="relu"), 8), rng.normal(size=(2, 4, 3)))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+import twinlens as tl
 from twinlens.backends import (
     Backend,
+    Model,
     available_backends,
     default_backend,
     get_backend,
@@ -21,7 +24,7 @@ from twinlens.backends import (
 )
 from twinlens.errors import BackendError
 
-from ..frameworks import BOTH, paddle, torch
+from ..frameworks import BOTH, need, paddle, torch
 from .nets import build, convolutional, layer_class, pictures
 
 
@@ -114,6 +117,37 @@ def test_a_subclassed_tensor_of_the_other_framework_is_an_error(both: tuple[Back
 
     with pytest.raises(BackendError, match="torch tensor"):
         wrap(convolutional(both[1])).forward(torch.ones(1, 3, 8, 8).as_subclass(Pixels))
+
+
+@pytest.fixture
+def static_mode() -> Iterator[Any]:
+    """Paddle in static mode, with a network that was made before."""
+    need("paddle")
+    net = paddle.nn.Linear(6, 3)
+    paddle.enable_static()
+    yield net
+    paddle.disable_static()
+
+
+def test_paddle_in_static_mode_is_an_error_with_its_cure(static_mode: Any) -> None:
+    model = Model(static_mode, registry._load("paddle"))
+    x = np.ones((2, 6), "float32")
+    calls: list[Callable[[], Any]] = [
+        lambda: get_backend("paddle"),
+        lambda: tl.wrap(static_mode),
+        lambda: tl.load_model("small_cnn", backend="paddle"),
+        lambda: tl.explain(model, x, "saliency", 1),
+        lambda: model.forward(x),
+        lambda: model.state(),
+        lambda: model.backend.asarray(x),
+    ]
+    for call in calls:
+        with pytest.raises(BackendError, match=r"static mode\. Call paddle\.disable_static\(\) first\."):
+            call()
+
+
+def test_paddle_in_static_mode_is_no_matter_for_torch(static_mode: Any) -> None:
+    assert wrap(torch.nn.Linear(6, 3)).forward(np.ones((2, 6))).shape == (2, 3)
 
 
 def test_only_networks_can_be_wrapped(backend: Backend) -> None:

@@ -91,6 +91,13 @@ def test_with_or_without_bias_factors_and_groups(bias: bool, affine: bool, group
     same(net, quick, (4, 8, 8))
 
 
+def test_a_batch_norm_that_is_called_by_keyword_is_folded_too() -> None:
+    net = torch_net(lambda net, x: net.n(input=net.c(input=x)).mean((2, 3)), c=convolution(), n=norm())
+    quick = folded(net)
+    assert norms(quick) == 0
+    same(net, quick)
+
+
 def test_sequences_and_volumes_are_folded_too() -> None:
     need("torch")
     for dimensions, shape in ((1, (3, 8)), (3, (3, 5, 5, 5))):

@@ -18,6 +18,7 @@ import numpy as np
 
 from ....backends.model import Model
 from ....backends.protocol import Array, Backend, Handle, Net, Tensor
+from ....errors import ModelError
 
 _ACTIVATIONS = (
     "relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "hardswish", "hardsigmoid", "softplus",
@@ -67,11 +68,9 @@ def find_norms(model: Model, x: Tensor, count: bool) -> Norms:
         return outputs[-1]
 
     def enter(layer: Net, inputs: tuple[Tensor, ...]) -> None:
-        if not inputs:
-            return
-        entered[layer] = inputs[0]
+        entered[layer] = x = first_of(inputs)
         for number, output in enumerate(outputs):
-            if inputs[0] is output and _has_channels_second(backend, output):
+            if x is output and _has_channels_second(backend, output):
                 follows.setdefault(number, layer)
 
     scores = _run(model, x, watch, norms, enter)
@@ -117,7 +116,7 @@ def _read_by_norm_only(
 
         def enter(layer: Net, inputs: tuple[Tensor, ...]) -> Any:
             for wrong, right, owner in swaps:
-                if inputs and inputs[0] is wrong and owner is layer:
+                if first_of(inputs) is wrong and owner is layer:
                     return (right, *inputs[1:])
             return None
 
@@ -148,6 +147,22 @@ def _run(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def first_of(inputs: tuple[Tensor, ...]) -> Tensor:
+    """What enters a batch norm.
+
+    Raises
+    ------
+    ModelError
+        If it comes by keyword and the framework does not show it, see `Backend.on_enter`.
+    """
+    if not inputs:
+        raise ModelError(
+            "The network calls a batch norm by keyword, which this version of Paddle hides from hooks.",
+            "Write norm(x) for norm(input=x) in its forward, or install Paddle 3.3.",
+        )
+    return inputs[0]
 
 
 def _is_fixed_norm(backend: Backend, layer: Net) -> bool:

@@ -30,7 +30,7 @@ from typing import Any
 from ....backends.model import Model
 from ....backends.protocol import Backend, Handle, Net, OperationRule, Tensor
 from .composites import Composite
-from .folding import Norms, ScaleShift, folded
+from .folding import Norms, ScaleShift, first_of, folded
 from .rules import Affine, Rule, Share, quotient
 
 _CURVED = ("relu6", "elu", "gelu", "silu", "hardswish", "tanh", "softplus")
@@ -197,7 +197,8 @@ class Propagation:
 
     def _book_norm(self, layer: Net, inputs: tuple[Tensor, ...]) -> Any:
         """The shift of a batch norm that stands alone is a bias; ``c`` behind it is ``c / s`` before it."""
-        if not inputs or any(inputs[0] is output for output in self._normed):
+        x = first_of(inputs)
+        if any(x is output for output in self._normed):
             return None
         norm: ScaleShift = self.norms.every[layer]
         biases = quotient(self.backend, norm.shift, norm.scale)
@@ -206,7 +207,7 @@ class Propagation:
             self.books.add_biases(biases, c)
             return [c]
 
-        return (self.backend.with_vjp(inputs[0], inputs[:1], vjp), *inputs[1:])
+        return (self.backend.with_vjp(x, [x], vjp), *inputs[1:])
 
     def _hand_on(self, call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         (x,) = inputs

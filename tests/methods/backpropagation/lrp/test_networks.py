@@ -11,7 +11,10 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend, Model, wrap
+from twinlens.errors import ModelError
 
+from ....backends.nets import need_keywords
+from ....frameworks import need
 from ....nets import pictures
 from .nets import COMPOSITES, close, folded_state, like, network, sequential
 
@@ -206,6 +209,36 @@ def test_a_batch_norm_whose_input_others_read_is_a_layer_of_its_own(backend: Bac
         assert close(relevance(model, composite), relevance(other, composite))
     # The one books the shift as a bias, the other cannot know what it is.
     assert elsewhere(model, composite="gamma").max() < 1e-10 < elsewhere(other, composite="gamma").max()
+
+
+def named(backend: Backend, by_keyword: bool) -> Model:
+    """One batch norm that stands alone and one behind its convolution, of the framework's own class."""
+    nn = importlib.import_module(f"{backend.name}.nn")
+    norm = nn.BatchNorm2d if backend.name == "torch" else nn.BatchNorm2D
+
+    def forward(net: Any, x: Any) -> Any:
+        if by_keyword:
+            return net.fc(net.norm2(input=net.conv(net.norm1(input=x))).flatten(1))
+        return net.fc(net.norm2(net.conv(net.norm1(x))).flatten(1))
+
+    layers = {"norm1": norm(3), "conv": backend.nn.Conv2d(3, 4, 3), "norm2": norm(4), "fc": backend.nn.Linear(144, 5)}
+    return network(backend, forward, **layers)
+
+
+@pytest.mark.parametrize("composite", ["epsilon_gamma_box", "gamma"])
+def test_a_batch_norm_may_be_called_by_keyword(backend: Backend, composite: str) -> None:
+    need_keywords(backend)
+    plain, by_keyword = (named(backend, each) for each in (False, True))
+    assert np.array_equal(relevance(by_keyword, composite), relevance(plain, composite))
+    assert np.array_equal(elsewhere(by_keyword, composite=composite), elsewhere(plain, composite=composite))
+
+
+def test_a_batch_norm_whose_input_hooks_do_not_see_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Paddle 2.6, whose hooks know nothing of keywords."""
+    model = named(need("paddle"), by_keyword=True)
+    monkeypatch.setattr("twinlens.backends.paddle_backend._PRE_SHOWS_KEYWORDS", False)
+    with pytest.raises(ModelError, match=r"batch norm by keyword.* Write norm\(x\)"):
+        relevance(model)
 
 
 def test_a_batch_norm_with_an_activation_inside_is_folded_too(both: tuple[Backend, Backend]) -> None:
