@@ -188,8 +188,11 @@ def _note_differences(first: Explanation, second: Explanation, notes: list[str])
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.shape(a) == np.shape(b) and bool(np.array_equal(a, b))
-    # A saved tuple comes back as a list, and what JSON does not have comes back as its text.
-    return a == b or repr(a) == repr(b) or (isinstance(a, (list, tuple)) and list(a) == list(b))
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        # A saved tuple comes back as a list.
+        return len(a) == len(b) and all(map(_same, a, b))
+    # What JSON does not have comes back as its text.
+    return bool(a == b) or repr(a) == repr(b)
 
 
 def _facts(explanation: Explanation, memory: float | None) -> dict[str, Any]:

@@ -59,7 +59,8 @@ def mean_worth(
         return np.full(samples, first.explained.mean(dtype=np.float64))
     targets = np.asarray(target)
     with model.backend.no_grad():
-        native = model.tensor(first.scores)
+        # As precise as the network made them: its inputs may be of a coarser type.
+        native = model.backend.asarray(first.scores, device=model.device)
         means = {
             int(label): model.backend.numpy(model.explained(native, int(label), of)).mean(dtype=np.float64)
             for label in np.unique(targets)

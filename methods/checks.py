@@ -29,7 +29,7 @@ def positive_count(name: str, value: Any) -> int:
 def finite(name: str, value: Any) -> float:
     """Return a finite number, or raise `MethodError` naming the parameter."""
     try:
-        number = float(value)
+        number = np.nan if isinstance(value, (bool, np.bool_)) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = np.nan
     if not np.isfinite(number):
@@ -43,6 +43,13 @@ def non_negative(name: str, value: Any) -> float:
     if number < 0:
         raise MethodError(f"{name}={value!r} is below 0.", f"Pass {name}=0 or more.")
     return number
+
+
+def check_flags(**flags: Any) -> None:
+    """Raise `MethodError` unless the parameters are True or False."""
+    for name, value in flags.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise MethodError(f"{name}={value!r} is neither True nor False.", f"Pass {name}=True or {name}=False.")
 
 
 def random_seed(value: Any) -> int:
@@ -250,9 +257,17 @@ def baseline_like(baseline: Any, x: Array) -> Array:
     """Broadcast a baseline (a number or an array) to the batch, or raise `InputError`."""
     cure = "Pass a number, or an array of the shape of one sample or of the batch."
     try:
-        array = np.asarray(baseline, dtype=x.dtype)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # a tensor in the graph of a gradient, too
+        given = np.asarray(baseline)
+        if given.dtype.kind in "OSU":
+            raise TypeError("no numbers")
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor in the graph of a gradient, too
         raise InputError(f"The baseline {baseline!r} is neither a number nor an array of numbers.", cure) from error
+    # As the input itself: these would be taken for others without a word.
+    if given.dtype == np.uint8 or given.dtype.kind not in "fiu":
+        raise InputError(
+            f"The baseline holds {given.dtype}.", "Pass floating-point numbers; for pictures divide by 255 first."
+        )
+    array = given.astype(x.dtype, copy=False)
     try:
         # Fewer axes would be matched from the last one: a number per sample would become one per column.
         if array.ndim not in (0, x.ndim - 1, x.ndim):

@@ -104,7 +104,18 @@ def _attribution(method: Method, model: Model, x: Array, target: Target, params:
 
 
 def _recorded(model: Model, value: Any) -> Any:
-    """A parameter as it can be kept and saved: native tensors as arrays, NumPy's numbers as Python's."""
+    """A parameter as it can be kept and saved: native tensors as arrays, NumPy's numbers as Python's.
+
+    Arrays are copied: what the caller does to them afterwards must not change what is recorded.
+    """
     if model.backend.is_tensor(value):
         return model.backend.numpy(value)
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, list):
+        return [_recorded(model, item) for item in value]
+    if isinstance(value, tuple):
+        return tuple(_recorded(model, item) for item in value)
+    if isinstance(value, dict):
+        return {name: _recorded(model, item) for name, item in value.items()}
     return value.item() if isinstance(value, np.generic) else value

@@ -19,6 +19,9 @@ Array = npt.NDArray[Any]
 LOCAL_FIT = "local R²"
 """The one error estimate that is good when it is large."""
 
+# In the JSON of a saved parameter: the name of the array that belongs there.
+_ARRAY = "__array__"
+
 
 @dataclass(frozen=True, eq=False)
 class ErrorEstimate:
@@ -29,7 +32,7 @@ class ErrorEstimate:
     name : str
         Such as ``"completeness residual"``.
     values : ndarray (N,)
-        One number per sample.
+        One number per sample; NaN where there is nothing to judge by, as in a mean of a single draw.
     meaning : str
         How to read the numbers.
     scale : ndarray (N,) or None
@@ -52,7 +55,10 @@ class ErrorEstimate:
 
     @property
     def worst(self) -> float:
-        """The largest error of the samples, as a share of the scale where there is one; of local fits the smallest."""
+        """The largest error of the samples, as a share of the scale where there is one; of local fits the smallest.
+
+        NaN where one of them is.
+        """
         if self.name == LOCAL_FIT:
             return float(np.min(self.values))
         return float(np.max(np.abs(self.values) if self.relative is None else self.relative))
@@ -107,7 +113,11 @@ class Explanation:
     stopped: str | None = None
 
     def save(self, path: str | Path) -> Path:
-        """Write everything to one ``.npz`` file, without pickle; returns its path."""
+        """Write everything to one ``.npz`` file, without pickle; returns its path.
+
+        Of the parameters tuples are loaded as lists, and what neither NumPy nor JSON has, such as a function, as its
+        text.
+        """
         arrays: dict[str, Any] = {"values": self.values, "inputs": self.inputs, "scores": self.scores}
         if self.target is not None:
             arrays["target"] = self.target
@@ -115,12 +125,7 @@ class Explanation:
             name: getattr(self, name)
             for name in ("method", "backend", "model", "seed", "seconds", "evaluations", "stopped")
         }
-        facts["params"] = {}
-        for name, value in self.params.items():
-            if isinstance(value, np.ndarray):
-                arrays[f"params.{name}"] = value
-            else:
-                facts["params"][name] = value if _is_plain(value) else repr(value)
+        facts["params"] = {name: _written(value, f"params.{name}", arrays) for name, value in self.params.items()}
         if self.error is not None:
             facts["error"] = {"name": self.error.name, "meaning": self.error.meaning}
             arrays["error.values"] = self.error.values
@@ -143,8 +148,10 @@ class Explanation:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
-            facts = json.loads(str(arrays.pop("facts")))
+            text = str(arrays.pop("facts"))
+            facts = json.loads(text, object_hook=lambda found: arrays.pop(found[_ARRAY]) if _ARRAY in found else found)
             error = facts.pop("error", None)
+            # Older files name no arrays in their JSON.
             params = facts.pop("params") | _under("params", arrays)
             return cls(
                 values=arrays["values"],
@@ -178,9 +185,13 @@ def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Any]:
     return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
 
 
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(name, str) and _is_plain(item) for name, item in value.items())
+def _written(value: Any, place: str, arrays: dict[str, Any]) -> Any:
+    """A parameter as JSON has it; arrays go to the others, under the name of their place."""
+    if isinstance(value, np.ndarray):
+        arrays[place] = value
+        return {_ARRAY: place}
     if isinstance(value, (list, tuple)):
-        return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, (str, int, float, bool))
+        return [_written(item, f"{place}.{i}", arrays) for i, item in enumerate(value)]
+    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
+        return {name: _written(item, f"{place}.{name}", arrays) for name, item in value.items()}
+    return value if value is None or isinstance(value, (str, int, float, bool)) else repr(value)

@@ -8,11 +8,11 @@ from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target
 from ..budget import Budget
-from ..checks import finite_scores, pictures
+from ..checks import check_flags, finite_scores, pictures
 from ..explanation import Array
 from ..registry import Attribution, register
 from .after_layer import AfterLayer
-from .running import Seen, check_flags, finished, look, parts, settled
+from .running import Seen, finished, look, parts, settled
 from .target_layer import target_layer
 
 

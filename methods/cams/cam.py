@@ -13,10 +13,10 @@ from ...backends.chunks import BatchSize
 from ...backends.model import Model, per_sample
 from ...backends.objective import Target, class_targets
 from ...errors import MethodError, TargetError
-from ..checks import pictures
+from ..checks import check_flags, pictures
 from ..explanation import Array, ErrorEstimate
 from ..registry import Attribution, register
-from .running import check_flags, finished, look, parts, settled
+from .running import finished, look, parts, settled
 from .target_layer import check_layer
 
 _CURE = 'Use method="gradcam", which needs no such ending.'

@@ -7,10 +7,10 @@ import numpy as np
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Target
-from ..checks import pictures
+from ..checks import check_flags, pictures
 from ..explanation import Array, ErrorEstimate
 from ..registry import Attribution, register
-from .running import check_flags, finished, look, parts, settled
+from .running import finished, look, parts, settled
 from .target_layer import target_layer
 
 

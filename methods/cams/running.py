@@ -13,9 +13,9 @@ from ...backends.apart import check_apart
 from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target, class_targets
-from ...errors import MethodError, NoGradientError, NonFiniteError
+from ...errors import NoGradientError, NonFiniteError
 from ..budget import Budget
-from ..checks import finite_gradient, finite_scores, pictures
+from ..checks import check_flags, finite_gradient, finite_scores, pictures
 from ..explanation import Array, ErrorEstimate
 from ..layers.sample_axis import check_samples
 from ..registry import Attribution
@@ -171,13 +171,6 @@ def parts(model: Model, x: Array, batch_size: BatchSize) -> Iterator[slice]:
 def settled(target: Target, scores: Array) -> npt.NDArray[np.int64] | None:
     """The class of every sample, None for a target function."""
     return None if callable(target) else class_targets(target, len(scores), scores)
-
-
-def check_flags(**flags: Any) -> None:
-    """Raise `MethodError` unless the parameters are True or False."""
-    for name, value in flags.items():
-        if not isinstance(value, (bool, np.bool_)):
-            raise MethodError(f"{name}={value!r} is neither True nor False.", f"Pass {name}=True or {name}=False.")
 
 
 def finished(

@@ -8,11 +8,11 @@ from ...backends.chunks import BatchSize
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target
 from ..budget import Budget
-from ..checks import pictures
+from ..checks import check_flags, pictures
 from ..evaluation import values_at
 from ..explanation import Array
 from ..registry import Attribution, register
-from .running import check_flags, finished, look, parts, settled
+from .running import finished, look, parts, settled
 from .target_layer import target_layer
 from .upsampling import resized
 

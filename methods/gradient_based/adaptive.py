@@ -68,7 +68,7 @@ class Mesh:
         )
 
     def next(self, most: int) -> list[Knot]:
-        """The points to look at next, at most so many: at first all, then the middles of the worst intervals."""
+        """The points to look at next: at first all, then the middles of the worst intervals, at most so many."""
         if not self.score:
             return self._first
         lengths = np.array([b - a for _, a, b in self._intervals])
@@ -133,7 +133,7 @@ def adaptive(
     promised : ndarray (N,)
         What the residual is relative to.
     """
-    meshes = [Mesh(len(starts), max(2, min(steps, _FIRST))) for _ in x]
+    meshes: list[Mesh] = []
     kept: dict[tuple[int, Knot], Array] = {}
     spent = 0
 
@@ -160,6 +160,8 @@ def adaptive(
             kept[sample, knot] = gradient.copy()
 
     for count in budget.rounds(steps, len(starts), minimum=2):
+        # Not before: a limit may leave less than the steps.
+        meshes = meshes or [Mesh(len(starts), min(count, _FIRST)) for _ in x]
         left = dict.fromkeys(budget.active.tolist(), count * len(starts))
         promise, before = sum(left.values()), spent
         while left:

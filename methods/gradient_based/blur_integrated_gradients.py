@@ -9,6 +9,7 @@ from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
 from ...errors import MethodError
+from ..background import worth
 from ..budget import Budget
 from ..checks import non_negative, pictures
 from ..estimates import completeness
@@ -71,13 +72,14 @@ def blur_integrated_gradients(
     """
     pictures(x, "blur_integrated_gradients")
     quadrature(rule, steps)
-    if non_negative("sigma", sigma) == 0:
+    sigma = non_negative("sigma", sigma)
+    if sigma == 0:
         raise MethodError("sigma=0 blurs nothing.", "Pass the strongest blur in pixels, such as sigma=50.")
     budget = Budget(len(x), tolerance, max_evaluations, max_seconds)
     spaces = [ScaleSpace(picture) for picture in x]
     blurred = np.concatenate([space.at(np.array([sigma], dtype=x.dtype)) for space in spaces])
     scored = score(model, x, target, of, batch_size)
-    promised = scored.explained - score(model, blurred, scored.resolved, of, batch_size).explained
+    promised = scored.explained - worth(model, blurred, scored.resolved, of, batch_size)
     quick = working_model(model, x, steps * len(x), precision)
 
     def integral(count: int, which: npt.NDArray[np.int64]) -> Array:

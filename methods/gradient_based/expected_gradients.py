@@ -58,7 +58,7 @@ def expected_gradients(
 
     The residual is one number, in which the errors of single values cancel. ``extras["relative_standard_error"]`` is
     the standard error of the map as a share of the map's norm, too large rather than too small because it leaves the
-    strata out of account.
+    strata out of account; NaN, unknown, of a single draw.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.model import Model
 from ...backends.objective import Of, Target
 from ...errors import MethodError
+from ..background import worth
 from ..baselines import Baseline, baselines
 from ..checks import finite, finite_gradient, positive_count, random_seed
 from ..estimates import completeness
@@ -82,11 +83,12 @@ def guided_integrated_gradients(
     batch_size : int or "auto"
     """
     steps, seed = positive_count("steps", steps), random_seed(seed)
-    if not 0 < finite("fraction", fraction) <= 1:
+    fraction = finite("fraction", fraction)
+    if not 0 < fraction <= 1:
         raise MethodError(f"fraction={fraction!r} is no share of the values.", "Pass a number above 0, up to 1.")
     if rule not in ("trapezoid", "left"):
         raise MethodError(f"rule={rule!r} is not known.", "Choose trapezoid or left.")
-    pieces = 1 + (0 if anchors == 0 else positive_count("anchors", anchors))
+    pieces = 1 + (0 if anchors == 0 and anchors is not False else positive_count("anchors", anchors))
     count = max(2 if rule == "trapezoid" else 1, math.ceil(steps / pieces))
     starts = baselines(baseline, x, seed)
     scored = score(model, x, target, of, batch_size)
@@ -124,7 +126,7 @@ def guided_integrated_gradients(
                 for owner, found in zip(owners, along(owners, first, last), strict=True):
                     values[owner] += found / len(starts)
     promised = scored.explained - np.mean(
-        [score(model, start, scored.resolved, of, batch_size).explained for start in starts], axis=0
+        [worth(model, start, scored.resolved, of, batch_size) for start in starts], axis=0
     )
     extras = precision_error(model, quick, x, scored, of, batch_size, precision)
     error = replace(completeness(values, promised), meaning=_MEANING)

@@ -13,7 +13,7 @@ from ...backends.objective import Of, Target
 from ..background import worth
 from ..baselines import Baseline, baselines
 from ..budget import Budget
-from ..checks import random_seed
+from ..checks import check_flags, random_seed
 from ..estimates import completeness
 from ..evaluation import gradients_at, score
 from ..explanation import Array
@@ -82,7 +82,9 @@ def integrated_gradients(
         then off, as a share of it: less than a hundredth in a ConvNeXt, a third in a ResNet, whose ReLUs change sides.
     batch_size : int or "auto"
     """
-    rule = rule or ("gauss_legendre" if tolerance is None else "adaptive")
+    check_flags(multiply_by_input=multiply_by_input)
+    if rule is None:
+        rule = "gauss_legendre" if tolerance is None else "adaptive"
     fixed: Rule = "trapezoid" if rule == "adaptive" else rule
     quadrature(fixed, steps)
     starts = baselines(baseline, x, random_seed(seed))

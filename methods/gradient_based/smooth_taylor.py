@@ -46,7 +46,7 @@ def smooth_taylor(
     Parameters
     ----------
     samples : int
-        Noisy copies per sample (the paper: 150).
+        Noisy copies per sample (the paper: 150). The error is NaN, unknown, of a single one.
     sigma : float
         Standard deviation of the noise as a share of the sample's range. Large noise reaches past the flat top of a
         saturated score, small noise stays where the expansion holds.

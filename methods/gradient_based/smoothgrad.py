@@ -61,7 +61,7 @@ def smoothgrad(
     Parameters
     ----------
     samples : int
-        Noisy copies per sample.
+        Noisy copies per sample. The error is NaN, unknown, of a single one.
     sigma : float
         Standard deviation of the noise as a share of the sample's range (the paper: 0.1 to 0.2).
     of : {"logit", "probability", "log_probability", "loss"}
@@ -80,7 +80,7 @@ def smoothgrad(
         then off, as a share of it: less than a hundredth in a ConvNeXt, a third in a ResNet, whose ReLUs change sides.
     batch_size : int or "auto"
     """
-    if aggregate not in _DRAWN:
+    if not isinstance(aggregate, str) or aggregate not in _DRAWN:
         raise MethodError(f"aggregate={aggregate!r} is not known.", f"Choose one of: {', '.join(_DRAWN)}.")
     samples, noise = positive_count("samples", samples), Noise(x, sigma, seed)
     spreads = aggregate == "variance"

@@ -100,8 +100,10 @@ def lime(
     samples, seed = positive_count("samples", samples), random_seed(seed)
     if samples < 2:
         raise MethodError("samples=1 is the input itself, which no line can be fitted to.", "Pass samples=2 or more.")
-    if kernel_width is not None and finite("kernel_width", kernel_width) <= 0:
-        raise MethodError(f"kernel_width={kernel_width!r} is not above 0.", "Leave it out, or pass 0.25.")
+    if kernel_width is not None:
+        kernel_width = finite("kernel_width", kernel_width)
+        if kernel_width <= 0:
+            raise MethodError(f"kernel_width={kernel_width!r} is not above 0.", "Leave it out, or pass 0.25.")
     if x.ndim == 4:
         if background is not None:
             raise MethodError("background is for tables, the input are pictures.", "Pass baseline or hide_colour.")

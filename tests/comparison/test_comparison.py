@@ -182,6 +182,16 @@ def test_what_differs_beside_the_values_is_noted(backend: Backend) -> None:
     assert "'steps' differs" in notes
 
 
+def test_lists_of_arrays_among_the_parameters_are_compared_number_by_number(backend: Backend, tmp_path: Path) -> None:
+    def against(*levels: float) -> tl.Explanation:
+        return explained(backend, "integrated_gradients", baseline=[np.full((3, 8, 8), level) for level in levels])
+
+    one, same, other = against(0, 1), against(0, 1), against(0, 2)
+    assert compare(one, same).pairs[0].notes == ()
+    assert compare(one.save(tmp_path / "one.npz"), same).pairs[0].notes == ()
+    assert "'baseline' differs" in " ".join(compare(one, other).pairs[0].notes)
+
+
 def test_zero_maps_agree_with_each_other_and_with_nothing_else(backend: Backend) -> None:
     some = explained(backend)
     zero = replace(some, values=np.zeros_like(some.values))

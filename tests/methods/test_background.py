@@ -11,7 +11,8 @@ import twinlens as tl
 from twinlens.backends import Backend
 from twinlens.methods.background import mean_worth, worth
 
-from ..nets import linear_net
+from ..frameworks import need, torch
+from ..nets import formula_net, linear_net, pictures
 
 
 def double(backend: Backend) -> tl.Model:
@@ -24,6 +25,58 @@ def test_each_sample_has_the_mean_of_its_own_target(backend: Backend) -> None:
     np.testing.assert_allclose(found, [10, 4, 10])
     of_both = mean_worth(double(backend), rows, lambda scores: scores[:, 0] + scores[:, 1], 3, "logit", "auto")
     np.testing.assert_allclose(of_both, [14, 14, 14])
+
+
+def as_type(backend: Backend, t: Any, dtype: str) -> Any:
+    return t.astype(dtype) if backend.name == "paddle" else t.to(getattr(torch, dtype))
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e39])
+def test_scores_keep_the_precision_and_the_range_that_they_have(backend: Backend, offset: float) -> None:
+    def formula(u: Any, w: Any) -> Any:
+        return (1 + 1e-7 * as_type(backend, u @ w, "float64")) * offset
+
+    model = formula_net(backend, formula, np.array([[1.0, 3.0], [2.0, 4.0]]), "float32")
+    rows = np.array([[1.0, 0.0], [3.0, 2.0]], dtype=np.float32)
+    found = mean_worth(model, rows, np.array([1, 0]), 2, "logit", "auto")
+    np.testing.assert_allclose(found / offset, [1 + 10e-7, 1 + 4e-7], rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e6, -1e6])
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("integrated_gradients", {"baseline": 0.5}),
+        ("expected_gradients", {"background": pictures(1, seed=1), "samples": 3}),
+    ],
+)
+def test_the_residual_is_as_precise_as_the_scores(
+    backend: Backend, method: str, params: dict[str, Any], scale: float
+) -> None:
+    def formula(u: Any, w: Any) -> Any:
+        return as_type(backend, u @ w, "float64") + scale
+
+    weights = np.random.default_rng(0).normal(size=(192, 2))
+    model, x = formula_net(backend, formula, weights, "float32"), pictures(2)
+    found = tl.explain(model, x, method, 1, **params)
+    start = np.broadcast_to(params.get("background", 0.5), x.shape)
+    rise = (model.forward(x) - model.forward(start))[:, 1]
+    np.testing.assert_allclose(found.error.scale, rise, rtol=1e-9)
+    assert found.error.worst < 1e-5
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "blur_integrated_gradients", "guided_integrated_gradients"])
+def test_the_residual_is_held_against_a_difference_that_the_scores_type_cannot_hold(method: str) -> None:
+    # On the processor only torch computes in half precision.
+    backend = need("torch")
+    x = np.full((1, 3, 4, 4), -1.0, dtype=np.float32)
+    x[..., :2] = 1
+    # From -60000, of black and of the picture blurred to its mean, to 60000.
+    model = formula_net(
+        backend, lambda u, w: as_type(backend, 6e4 * (u @ w - 24).tanh(), "float16"), x.reshape(48, 1), "float32"
+    )
+    found = tl.explain(model, x, method, 0)
+    np.testing.assert_array_equal(found.error.scale, [1.2e5])
 
 
 @pytest.mark.parametrize("alike", [True, False])

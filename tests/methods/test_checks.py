@@ -218,7 +218,7 @@ def test_channels_that_come_last_are_told_by_the_form_of_the_maps(
         second_in_shape(shape, "features", picture)
 
 
-@pytest.mark.parametrize("value", [np.nan, -np.inf, 10**400, "much", None, [1, 2]])
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 10**400, "much", None, [1, 2], True, np.True_])
 def test_what_is_no_finite_number_is_refused_with_one_that_would_do(value: Any) -> None:
     with pytest.raises(tl.errors.MethodError, match="is not a finite number") as caught:
         finite("max_seconds", value)

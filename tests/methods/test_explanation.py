@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import json
 import os
 import pickle
 import stat
@@ -46,6 +48,11 @@ def assert_same(found: object, expected: object, where: str = "") -> None:
         assert found.dtype == expected.dtype, where
         assert found.shape == expected.shape, where
         assert found.tobytes() == expected.tobytes(), where
+    elif isinstance(expected, list):
+        assert isinstance(found, list), where
+        assert len(found) == len(expected), where
+        for i, value in enumerate(expected):
+            assert_same(found[i], value, f"{where}[{i}]")
     elif isinstance(expected, dict):
         assert set(found) == set(expected), where  # type: ignore[call-overload]
         for name, value in expected.items():
@@ -63,8 +70,15 @@ def assert_same(found: object, expected: object, where: str = "") -> None:
         {"target": None, "seed": None, "error": None, "extras": {}, "params": {}},
         {"error": ErrorEstimate("local R²", np.array([0.5]), "1 is a perfect fit")},
         {"params": {"target": None, "flag": True, "number": 0.1, "none": None, "list": [1, 2], "word": "ä\n"}},
+        {"params": {"baseline": [np.zeros(5000), 0.5, "blur", np.ones((2, 3), dtype=np.float32), None]}},
+        {
+            "params": {
+                "deep": [[np.arange(3)], []],
+                "options": {"mask": np.eye(2, dtype=bool), "sizes": [1, np.ones(2)]},
+            }
+        },
     ],
-    ids=["full", "bare", "no scale", "plain parameters"],
+    ids=["full", "bare", "no scale", "plain parameters", "a list with arrays", "arrays in lists in lists"],
 )
 def test_what_is_saved_is_loaded_bit_by_bit(tmp_path: Path, changes: dict[str, Any]) -> None:
     expected = some_explanation(**changes)
@@ -78,6 +92,8 @@ def test_what_is_saved_is_loaded_bit_by_bit(tmp_path: Path, changes: dict[str, A
         ("saliency", {}),
         ("smoothgrad", {"samples": np.int64(2), "sigma": np.float32(0.25), "seed": np.int64(7)}),
         ("integrated_gradients", {"steps": 2, "baseline": pictures(1)[0]}),
+        ("integrated_gradients", {"steps": 2, "baseline": [pictures(1)[0], np.float32(0.1), 0, "mean"]}),
+        ("lime", {"samples": 10, "segments": "grid", "segment_options": {"cells": np.int64(3)}}),
         ("expected_gradients", {"samples": 3, "background": pictures(2, seed=1)}),
         ("filter_visualisation", {"layer": "4", "steps": 1}),
     ],
@@ -102,6 +118,60 @@ def test_a_native_parameter_is_kept_as_an_array(backend: Backend, tmp_path: Path
         small_net(backend), pictures(1), "expected_gradients", background=backend.asarray(rows), samples=2
     )
     np.testing.assert_array_equal(Explanation.load(found.save(tmp_path / "map.npz")).params["background"], rows)
+
+
+def test_native_parameters_in_a_list_are_kept_as_arrays(backend: Backend) -> None:
+    rows = pictures(2, seed=1)
+    native = [backend.asarray(rows[0]), backend.leaf(backend.asarray(rows[1]))]
+    found, expected = (
+        tl.explain(small_net(backend), pictures(1), "integrated_gradients", 0, baseline=baseline, steps=2)
+        for baseline in (native, list(rows))
+    )
+    assert_same(found.params, expected.params)
+    np.testing.assert_array_equal(found.values, expected.values)
+
+
+def test_numbers_of_numpy_in_a_tuple_are_kept_as_pythons(backend: Backend, tmp_path: Path) -> None:
+    neuron = (np.int64(3), np.int64(1), np.int64(0))
+    found = tl.explain(small_net(backend), pictures(1), "neuron_gradient", layer="4", neuron=neuron)
+    assert [type(number) for number in found.params["neuron"]] == [int] * 3
+    assert Explanation.load(found.save(tmp_path / "map.npz")).params["neuron"] == [3, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value"),
+    [
+        ("expected_gradients", "background", pictures(2, seed=1)),
+        ("integrated_gradients", "baseline", pictures(1, seed=1)[0]),
+        ("integrated_gradients", "baseline", [pictures(1, seed=1)[0], 0.5]),
+    ],
+)
+def test_what_becomes_of_an_array_afterwards_does_not_change_what_is_recorded(
+    backend: Backend, method: str, name: str, value: Any
+) -> None:
+    given, before = copy.deepcopy(value), copy.deepcopy(value)
+    found = tl.explain(small_net(backend), pictures(1), method, 0, **{name: given})
+    (given if isinstance(given, np.ndarray) else given[0])[:] = 9
+    assert_same(found.params[name], before)
+
+
+def test_what_json_does_not_have_is_saved_as_its_text(tmp_path: Path) -> None:
+    found = some_explanation(params={"function": len, "list": [np.ones(2), len], "by number": {1: "one"}})
+    loaded = Explanation.load(found.save(tmp_path / "map.npz")).params
+    assert loaded["function"] == loaded["list"][1] == repr(len)
+    assert loaded["by number"] == "{1: 'one'}"
+
+
+def test_files_whose_json_names_no_arrays_are_read(tmp_path: Path) -> None:
+    expected = some_explanation(params={"steps": 5, "baseline": np.arange(4.0), "background": np.ones((2, 4))})
+    path = expected.save(tmp_path / "map.npz")
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    facts = json.loads(str(arrays["facts"]))
+    # As versions before lists of arrays wrote them.
+    facts["params"] = {"steps": 5}
+    np.savez(path, **(arrays | {"facts": np.array(json.dumps(facts))}))
+    assert_same(Explanation.load(path), expected)
 
 
 def test_a_target_function_leaves_its_mark_only_in_the_values(backend: Backend, tmp_path: Path) -> None:

@@ -90,11 +90,22 @@ def test_gradients_that_do_not_fit_in_memory_are_taken_again(backend: Backend, m
     assert (kept.evaluations, again.evaluations) == (40, 40 + 35)
 
 
-def test_limits_end_it(backend: Backend) -> None:
-    model, x = small_net(backend), pictures(2)
-    found = tl.explain(model, x, "integrated_gradients", 1, rule="adaptive", tolerance=1e-9, max_evaluations=60)
+@pytest.mark.parametrize("tolerance", [1e-9, None])
+@pytest.mark.parametrize(("limit", "baseline"), [(4, 0.0), (7, 0.0), (60, 0.0), (10, [0.0, 1.0]), (30, [0.0, 1.0])])
+def test_limits_end_it(backend: Backend, limit: int, baseline: object, tolerance: float | None) -> None:
+    params = {"rule": "adaptive", "baseline": baseline, "tolerance": tolerance, "max_evaluations": limit}
+    found = tl.explain(small_net(backend), pictures(2), "integrated_gradients", 1, **params)
     assert found.stopped == "max_evaluations"
-    assert found.evaluations <= 60
+    # What is left would not do for one more point of each path.
+    assert limit - 2 * np.size(baseline) < found.evaluations <= limit
+
+
+def test_the_first_points_are_no_more_than_a_limit_affords(backend: Backend, rng: np.random.Generator) -> None:
+    model, x = power_net(backend, rng.random((2, 6)), 3), rng.random((3, 6))
+    found = tl.explain(model, x, "integrated_gradients", 1, rule="adaptive", max_evaluations=14)
+    plain = tl.explain(model, x, "integrated_gradients", 1, rule="trapezoid", steps=4)
+    np.testing.assert_allclose(found.values, plain.values, rtol=1e-12)
+    assert found.evaluations == 12
 
 
 def test_points_too_near_to_tell_apart_are_not_asked_for(backend: Backend) -> None:

@@ -147,6 +147,7 @@ def test_it_is_near_the_saliency_packages() -> None:
         ({"sigma": 0}, "sigma=0"),
         ({"sigma": -2}, "sigma=-2"),
         ({"sigma": "wide"}, "sigma='wide'"),
+        ({"sigma": True}, "sigma=True"),
         ({"steps": 0}, "steps=0"),
         ({"rule": "simpson"}, "simpson"),
     ],
@@ -154,6 +155,14 @@ def test_it_is_near_the_saliency_packages() -> None:
 def test_parameters_out_of_range_are_named(backend: Backend, params: dict[str, object], named: str) -> None:
     with pytest.raises(tl.errors.MethodError, match=named):
         tl.explain(small_net(backend), pictures(1), "blur_integrated_gradients", 0, **params)
+
+
+def test_a_number_in_quotes_is_that_number(backend: Backend) -> None:
+    quoted, plain = (
+        tl.explain(small_net(backend), pictures(1), "blur_integrated_gradients", 0, sigma=sigma, steps=2)
+        for sigma in ("1.5", 1.5)
+    )
+    np.testing.assert_array_equal(quoted.values, plain.values)
 
 
 def test_tables_are_refused(backend: Backend) -> None:

@@ -179,6 +179,14 @@ def test_it_is_the_saliency_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(found.values[0], expected, atol=1e-7 * np.abs(expected).max())
 
 
+def test_a_number_in_quotes_is_that_number(backend: Backend) -> None:
+    quoted, plain = (
+        tl.explain(small_net(backend), pictures(1), METHOD, 0, fraction=fraction, steps=8, anchors=1)
+        for fraction in ("0.25", 0.25)
+    )
+    np.testing.assert_array_equal(quoted.values, plain.values)
+
+
 @pytest.mark.parametrize(
     ("params", "named"),
     [
@@ -187,6 +195,8 @@ def test_it_is_the_saliency_packages(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"fraction": 1.5}, "fraction=1.5"),
         ({"fraction": "few"}, "fraction='few'"),
         ({"fraction": math.nan}, "fraction=nan"),
+        ({"fraction": True}, "fraction=True"),
+        ({"anchors": False}, "anchors=False"),
         ({"anchors": -1}, "anchors=-1"),
         ({"anchors": 2.5}, "anchors=2.5"),
         ({"rule": "gauss_legendre"}, "gauss_legendre"),

@@ -164,6 +164,10 @@ def test_a_baseline_that_does_not_fit_is_refused(backend: Backend, baseline: obj
         ({"steps": 0}, "steps=0"),
         ({"steps": "ten"}, "steps='ten'"),
         ({"rule": "simpson"}, "simpson"),
+        ({"rule": ""}, "rule=''"),
+        ({"rule": False}, "rule='False'"),
+        ({"multiply_by_input": "no"}, "multiply_by_input='no'"),
+        ({"multiply_by_input": 0}, "multiply_by_input=0"),
         ({"rule": "trapezoid", "steps": 1}, "at least 2 steps"),
     ],
 )
