@@ -173,16 +173,17 @@ def archive_entries(content: bytes) -> list[Entry]:
         raise SubmissionError("The zip is damaged.", "Zip your files again and hand that in.") from error
     if len(infos) > MOST_FILES:
         raise SubmissionError(f"The zip holds more than {MOST_FILES} files.", "Hand in your code only.")
+    paths = _paths(infos)
     for info in infos:
         _check_entry(info)
-    _check_names(infos)
+    _check_names(paths)
     total, packed = sum(info.file_size for info in infos), sum(info.compress_size for info in infos)
     if total > LARGEST_TOTAL or (total > _SMALL and total > _RATIO * max(packed, 1)):
         raise SubmissionError(f"The zip would unpack to {_size(total)}.", "Hand in your code only.")
     return [
-        Entry(info.filename, info.file_size, lambda info=info: _read_entry(archive, info))  # type: ignore[misc]
-        for info in infos
-        if not info.is_dir() and not any(map(_is_skipped, info.filename.split("/")))
+        Entry(path, info.file_size, lambda info=info: _read_entry(archive, info))  # type: ignore[misc]
+        for info, path in zip(infos, paths, strict=True)
+        if not path.endswith("/") and not any(map(_is_skipped, path.split("/")))
     ]
 
 
@@ -201,14 +202,29 @@ def _check_directory(content: bytes) -> None:
         raise SubmissionError("The zip holds too many files, or is too large.", "Hand in your code only.")
 
 
-def _check_entry(info: zipfile.ZipInfo) -> None:
-    name = info.orig_filename
-    shown = f"'{name[:80]}'"
-    if "\0" in name or any(ord(character) < 32 for character in name):
+def _paths(infos: list[zipfile.ZipInfo]) -> list[str]:
+    """The checked names of a zip, with ``/`` between folders also where an old tool of Windows wrote backslashes."""
+    windows = not any("/" in name for info in infos for name in (info.orig_filename, info.filename))
+    paths = []
+    for info in infos:
+        for name in (info.orig_filename, info.filename):  # zipfile cuts the latter off, or takes another one for it
+            path = name.replace("\\", "/") if windows else name
+            _check_path(path)
+        paths.append(path)
+    return paths
+
+
+def _check_path(path: str) -> None:
+    shown = f"'{path[:80]}'"
+    if any(ord(character) < 32 for character in path):
         raise SubmissionError(f"The zip holds a file with a control character in its name, {shown}.", "Rename it.")
-    parts = name.split("/")
-    if "\\" in name or name.startswith("/") or ":" in parts[0] or ".." in parts:
+    parts = path.split("/")
+    if "\\" in path or path.startswith("/") or ":" in parts[0] or ".." in parts:
         raise SubmissionError(f"The zip holds a path that leads out of it, {shown}.", "Zip the files by their names.")
+
+
+def _check_entry(info: zipfile.ZipInfo) -> None:
+    shown = f"'{info.orig_filename[:80]}'"
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise SubmissionError(f"In the zip {shown} is {_kind(kind)}.", "Hand in files.")
@@ -218,17 +234,17 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
         raise SubmissionError(f"In the zip {shown} is compressed in an uncommon way.", "Use an ordinary zip.")
 
 
-def _check_names(infos: list[zipfile.ZipInfo]) -> None:
+def _check_names(paths: list[str]) -> None:
     seen: dict[str, str] = {}
-    for info in infos:
-        key = info.filename.rstrip("/").casefold()
+    for path in paths:
+        key = path.rstrip("/").casefold()
         if key in seen:
-            same = seen[key] == info.filename
+            same = seen[key] == path
             raise SubmissionError(
-                f"The zip holds '{info.filename[:80]}' twice{'' if same else ', but for capital letters'}.",
+                f"The zip holds '{path[:80]}' twice{'' if same else ', but for capital letters'}.",
                 "Hand in one of the two.",
             )
-        seen[key] = info.filename
+        seen[key] = path
 
 
 def _read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -29,10 +29,13 @@ def broken(task: Task, status: TaskStatus, outcome: Outcome, limits: Limits | No
     match status:
         case "timeout":
             allowed = _time_allowed(outcome, limits)
-            return (
-                f"'{task.title}' was stopped because it ran longer than {allowed}. "
-                "Look for an endless loop, or for work done one value at a time that a whole array can do at once."
+            cure = (
+                "Its log shows that it waited for processes which may not talk to each other here: give a DataLoader "
+                "no workers, num_workers=0."
+                if _waited_for_workers(outcome.log_tail)
+                else "Look for an endless loop, or for work done one value at a time that a whole array can do at once."
             )
+            return f"'{task.title}' was stopped because it ran longer than {allowed}. {cure}"
         case "memory":
             allowed = (
                 f"the {limits.memory_mb} MB that it may use on top of the framework's own"
@@ -52,6 +55,11 @@ def broken(task: Task, status: TaskStatus, outcome: Outcome, limits: Limits | No
                 f"'{task.title}' ended without handing over an answer{said} "
                 "Return the arrays; do not end the process yourself."
             )
+
+
+def _waited_for_workers(log: str) -> bool:
+    """Whether the sandbox refused a socket to a worker, whose result is then waited for without end."""
+    return "multiprocessing" in log and "socket" in log and "PermissionError" in log
 
 
 def _time_allowed(outcome: Outcome, limits: Limits | None) -> str:

@@ -48,7 +48,7 @@ def grade(
         Submissions, or folders of them.
     assignment : LoadedAssignment
     out : Path
-        Folder to write: new, empty, or of an earlier run.
+        Folder to write: new, empty, or of an earlier run. It may lie among the submissions, and is none of them.
     jobs : int
         Submissions at a time.
     seed : int, optional
@@ -78,9 +78,9 @@ def grade(
         raise ConfigError(f"--jobs is {jobs}.", "Give at least 1.")
     if seed is not None and seed < 0:
         raise ConfigError(f"The seed is {seed}.", "Give 0 or more, or leave it out for a secret one.")
-    submissions = _found(paths, single)
     out = Path(out)
     check_folder(out)
+    submissions = _found(paths, single, out)
     isolation = strong_enough(allow_weak, say)
     handed_out = given(assignment)
     with Journal(out / NAME, assignment, seed, regrade) as journal:
@@ -133,14 +133,22 @@ def strong_enough(allow_weak: bool, say: Callable[[str], None] = lambda message:
     return isolation
 
 
-def _found(paths: Sequence[Path], single: bool) -> dict[str, Path]:
+def _found(paths: Sequence[Path], single: bool, out: Path) -> dict[str, Path]:
+    own = Path(os.path.realpath(out))
     found: list[Path] = []
     for path in paths:
+        real = Path(os.path.realpath(path))
         # What the instructor names may be a link; what lies in a folder of submissions may not.
-        path = Path(os.path.realpath(path)) if Path(path).is_symlink() else Path(path)
+        path = real if Path(path).is_symlink() else Path(path)
         if not path.exists():
             raise DataError(f"There is no '{path}'.", "Check the path.")
-        found += [path] if single else find_submissions(path)
+        if real == own:  # a shell's in/* names the folder of an earlier run too
+            continue
+        listed = [path] if single else find_submissions(path)
+        # Deeper than among the submissions, it would be part of one, and the next run would read it.
+        if real in own.parents and (listed == [path] or own.parent != real):
+            raise ConfigError(f"'{out}' lies inside of a submission, in '{path}'.", "Choose an --out outside of it.")
+        found += [entry for entry in listed if Path(os.path.realpath(entry)) != own]
     if not found:
         raise DataError(
             f"There are no submissions in '{paths[0]}'." if paths else "No submissions are named.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 from collections.abc import Mapping
 
 from .archives import Entry, SubmissionError
@@ -98,7 +99,7 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 def checked_code(code: bytes, name: str) -> bytes:
-    """The code of a file, unless it is too long.
+    """The code of a file, unless it is too long or in an encoding that Python does not read.
 
     Parameters
     ----------
@@ -106,6 +107,8 @@ def checked_code(code: bytes, name: str) -> bytes:
     name : str
         Of the file.
     """
+    if code.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SubmissionError(f"'{name}' is saved as UTF-16.", "Save it as UTF-8.")
     if len(code) > LARGEST_CODE:
         raise SubmissionError(f"'{name}' has more than a million characters.", "Hand in your code only.")
     return code

@@ -31,6 +31,8 @@ from .result import TaskResult, TaskStatus
 CAP = 0.5
 """Largest share of the points that an answer gets for resembling the right one."""
 
+_AGAIN = "again"
+"""What drivers call the answer of a second call with the same tensors."""
 _CORRECT = "Correct: your answer agrees with the reference everywhere."
 _SOUND = "Correct: your answer has every property that a right one has."
 
@@ -145,7 +147,8 @@ def _judged(
     rest = max(0.0, 1.0 - sum(p.share for p in properties))
     rest = 0.0 if rest < 1e-9 else rest
     matches = rest == 0 or furthest(outputs, reference, expected.gap) <= 1
-    verdicts = _verdicts(inputs, outputs, reference, properties)
+    flat = _flat(outputs, reference)
+    verdicts = [Verdict(False) if flat else _verdict(p, inputs, outputs, reference) for p in properties]
     if matches and all(verdict.holds for verdict in verdicts):
         return _Judgement(1.0, _SOUND if properties else _CORRECT), metrics
     known = _known_mistake(inputs, outputs, expected, mistakes)
@@ -156,6 +159,8 @@ def _judged(
         compared = _Judgement(1.0, "The values agree with the reference.")
     if not properties:
         return compared, metrics
+    if flat:
+        return _Judgement(rest * compared.share, " ".join(map(_all_the_same, flat))), metrics
     return _with_properties(compared, rest, matches, properties, verdicts), metrics
 
 
@@ -182,15 +187,15 @@ def _known_mistake(
 def _resembling(inputs: Arrays, outputs: Arrays, expected: Expected) -> _Judgement:
     likeness: list[float] = []
     right: list[str] = []
-    wrong: list[str] = []
+    wrong: dict[str, str] = {}
     for name, values in expected.reference.items():
         allowed = tolerance(values, expected.gap.get(name, 0.0))
         found = resemblance(outputs[name], values, inputs)
         if distance(outputs[name], values, allowed) <= 1:
-            right.append(f"'{name}'")
+            right.append(name)
             found = None if found is None else 1.0
         else:
-            wrong.append(_what_is_off(name, outputs[name], values, allowed, inputs))
+            wrong[name] = _what_is_off(name, outputs[name], values, allowed, inputs)
         if found is not None:
             likeness.append(found)
     share = CAP * float(np.mean(likeness)) if likeness else 0.0
@@ -200,14 +205,16 @@ def _resembling(inputs: Arrays, outputs: Arrays, expected: Expected) -> _Judgeme
         if share
         else "Not right yet: your answer does not resemble the right one."
     )
-    agreeing = f" Right already: {', '.join(right)}." if right else ""
-    return _Judgement(share, f"{opening} {' '.join(wrong)}{agreeing}")
+    if _AGAIN in wrong and any(np.array_equal(expected.reference[name], expected.reference[_AGAIN]) for name in right):
+        wrong[_AGAIN] += " The second call with the same tensors gave something else: change nothing in place."
+    agreeing = f" Right already: {', '.join(map(repr, right))}." if right else ""
+    return _Judgement(share, f"{opening} {' '.join(wrong.values())}{agreeing}")
 
 
 def _what_is_off(name: str, ours: Array, reference: Array, allowed: float, inputs: Arrays) -> str:
     """A sentence about one output, without any number of the reference."""
     if is_constant(ours) and not is_constant(reference):
-        return f"All values of '{name}' are the same: nothing was computed from the picture or row."
+        return _all_the_same(name)
     times = factor(ours, reference, allowed)
     if times is not None:
         sign = "with the opposite sign" if times < 0 else "up to a constant factor"
@@ -224,13 +231,17 @@ def _what_is_off(name: str, ours: Array, reference: Array, allowed: float, input
     return f"'{name}' is off {where}."
 
 
-def _verdicts(inputs: Arrays, outputs: Arrays, reference: Arrays, properties: Sequence[Property]) -> list[Verdict]:
-    degenerate = any(
-        _spread(outputs[name]) <= 1e-6 * _spread(values)
+def _all_the_same(name: str) -> str:
+    return f"All values of '{name}' are the same: nothing was computed from the picture or row."
+
+
+def _flat(outputs: Arrays, reference: Arrays) -> list[str]:
+    """The outputs that hardly vary, although they should: some properties hold of them all the same."""
+    return [
+        name
         for name, values in reference.items()
-        if not is_constant(values)
-    )
-    return [Verdict(False) if degenerate else _verdict(p, inputs, outputs, reference) for p in properties]
+        if not is_constant(values) and _spread(outputs[name]) <= 1e-6 * _spread(values)
+    ]
 
 
 def _verdict(checked: Property, inputs: Arrays, outputs: Arrays, reference: Arrays) -> Verdict:

@@ -68,6 +68,8 @@ def load_config(path: str | Path, settings: Sequence[str] = (), **overrides: Any
         Naming the key that is wrong.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise ConfigError(f"'{path}' cannot be read as text (it is no regular file).", "Name a YAML file.")
     try:
         raw: Any = _read(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError as error:
@@ -90,6 +92,7 @@ def parse_config(
     whole = _with_parts(raw, source)
     for setting in settings:
         _put(whole, setting)
+        _check_parts(whole["parts"], f"--set {setting}")
     whole |= {key: value for key, value in overrides.items() if value is not None}
     try:
         return RunConfig.model_validate(whole)
@@ -133,10 +136,14 @@ def _with_parts(raw: Mapping[str, Any], source: str) -> dict[str, Any]:
     shared = {key: raw[key] for key in PART_KEYS if key in raw}
     rest = {key: value for key, value in raw.items() if key not in PART_KEYS}
     parts = rest.pop("parts", [{}] if shared else [])
-    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
-        raise ConfigError(f"In {source}: 'parts' is not a list of parts.", "Begin each part with '- name: ...'.")
+    _check_parts(parts, source)
     # Copies: anchors of YAML, and the keys beside ``parts``, are the same objects in several parts.
     return rest | {"parts": [copy.deepcopy(_merged(shared, part)) for part in parts]}
+
+
+def _check_parts(parts: Any, source: str) -> None:
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        raise ConfigError(f"In {source}: 'parts' is not a list of parts.", "Begin each part with '- name: ...'.")
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

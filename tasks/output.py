@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RESULTS = "results.json"
-_CONTENT = {RESULTS, "report.html", "figures", "explanations"}
+_FILES = {RESULTS, "report.html"}
+_FOLDERS = {"figures": {".png", ".html"}, "explanations": {".npz"}}
+# What file managers leave in folders that somebody has looked at.
+_LEFT_BY_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 class Output:
@@ -111,12 +114,28 @@ def _check_replaceable(folder: Path) -> None:
     cure = "Choose another --out, or remove it."
     if not folder.is_dir():
         raise DataError(f"'{folder}' is a file, not a folder.", cure)
-    found = sorted(entry.name for entry in folder.iterdir())
+    found = _entries(folder)
     if not found:
         return
-    strange = next((name for name in found if name not in _CONTENT), None)
+    strange = _strange(folder)
     if strange is not None or not _is_results(folder / RESULTS):
-        raise DataError(f"'{folder}' is not a folder that twinlens wrote: it holds '{strange or found[0]}'.", cure)
+        raise DataError(f"'{folder}' is not a folder that twinlens wrote: it holds '{strange or found[0].name}'.", cure)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.name not in _LEFT_BY_SYSTEMS)
+
+
+def _strange(folder: Path) -> str | None:
+    """Something that no run writes."""
+    for entry in _entries(folder):
+        if entry.name in _FOLDERS and entry.is_dir():
+            for file in _entries(entry):
+                if file.suffix not in _FOLDERS[entry.name] or not file.is_file():
+                    return f"{entry.name}/{file.name}"
+        elif entry.name not in _FILES:
+            return entry.name
+    return None
 
 
 def _is_results(path: Path) -> bool:

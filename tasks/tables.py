@@ -96,8 +96,9 @@ def tables_section(
     parts: dict[str, Any] = {"seed": seed, "split": split, "test_rows": test_rows}
     lime = explain_row_with_lime(table, lime_row, target=lime_target, samples=samples, repeats=repeats, **parts)
     trees = explain_with_tree_shap(table, shap_row, model=shap_model, target=shap_target, **parts)
-    feature = int(trees.ranking()[0]) if dependence is None else feature_number(trees.feature_names, dependence)
-    partner = trees.partner(feature) if interaction is None else feature_number(trees.feature_names, interaction)
+    names = trees.feature_names
+    feature = int(trees.ranking()[0]) if dependence is None else feature_number(names, dependence, "dependence")
+    partner = trees.partner(feature) if interaction is None else feature_number(names, interaction, "interaction")
 
     prefix = re.sub(r"\W+", "_", table.name.lower()).strip("_") or "table"
     pictures = [_lime_picture(lime), *_shap_pictures(trees, feature, partner)]

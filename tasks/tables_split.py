@@ -116,8 +116,8 @@ def check_row(table: Table, row: int) -> int:
     return int(row)
 
 
-def feature_number(names: Sequence[str], name: str) -> int:
-    """Return the column that a feature stands in.
+def feature_number(names: Sequence[str], name: str, key: str) -> int:
+    """Return the column that a feature stands in; `key` is the setting that names it.
 
     Raises
     ------
@@ -125,11 +125,17 @@ def feature_number(names: Sequence[str], name: str) -> int:
         There is no such feature.
     """
     if name not in names:
-        raise ConfigError(f"The table has no feature '{name}'.", suggest(name, names))
+        raise ConfigError(f"{key}: the table has no feature '{name}'.", suggest(name, names))
     return list(names).index(name)
 
 
-def split_rows(table: Table, kind: str = "stratified", test_rows: int = 30, seed: int = 0) -> Split:
+def split_rows(
+    table: Table,
+    kind: str = "stratified",
+    test_rows: int = 30,
+    seed: int = 0,
+    cure: str = "Give it more rows, or use split: none.",
+) -> Split:
     """Hold back rows for testing.
 
     Parameters
@@ -144,6 +150,8 @@ def split_rows(table: Table, kind: str = "stratified", test_rows: int = 30, seed
         How many rows to hold back.
     seed : int
         Seed of the draw.
+    cure : str
+        What to do about a class of a single row, in the words of the settings that the caller has.
 
     Raises
     ------
@@ -173,13 +181,13 @@ def split_rows(table: Table, kind: str = "stratified", test_rows: int = 30, seed
             if (target == label).sum() < 2:
                 raise DataError(
                     f"The class '{name}' of the table '{table.name}' has fewer than two rows.",
-                    "Give it more rows, or use split: none.",
+                    cure,
                 )
         train, test = train_test_split(rows, test_size=test_rows, random_state=seed, stratify=target if names else None)
     for label, name in enumerate(names):
         if not (target[train] == label).any():
             raise DataError(
                 f"No row of the class '{name}' is left for training by the {kind} split with test_rows {test_rows}.",
-                "Hold back fewer rows, or use split: stratified.",
+                "Hold back fewer rows." if kind == "stratified" else "Hold back fewer rows, or use split: stratified.",
             )
     return Split(np.sort(train), np.sort(test), kind)

@@ -86,6 +86,8 @@ def read_csv(path: str | os.PathLike[str]) -> CsvColumns:
 
 
 def _text(path: Path) -> str:
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise DataError(f"'{path}' cannot be read (it is no regular file).", "Name a CSV file.")
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:

@@ -48,7 +48,7 @@ def read_image(path: str | os.PathLike[str], size: int | None = None, mode: Resi
     Raises
     ------
     DataError
-        If the file is missing, a folder, empty, cut short or not a picture.
+        If the file is missing, a folder, a pipe, empty, cut short or not a picture.
     """
     check_size(size, mode)
     pixels = _decode(Path(path))
@@ -198,6 +198,8 @@ def _bytes(path: Path) -> bytes:
         raise DataError(f"'{path}' is a folder, not a picture.", "Name one picture file.")
     if not path.exists():
         raise DataError(f"Picture '{path}' does not exist.", "Check the path and its spelling.")
+    if not path.is_file():  # a pipe would be waited for without end
+        raise DataError(f"'{path}' is a pipe or a device, not a picture.", "Name one picture file.")
     try:
         # Python opens names that OpenCV's own imread cannot on some systems.
         data = np.fromfile(path, np.uint8).tobytes()

@@ -73,6 +73,8 @@ def text_folders(root: str | Path, test_share: float = 0.25, seed: int = 0) -> C
 
 
 def _check_readable(path: Path) -> None:
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise DataError(f"'{path}' cannot be read (it is no regular file).", "Leave it out.")
     try:
         text = path.read_text(encoding=_ENCODING)
     except UnicodeDecodeError as error:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ..tables_split import Split
 
 
+NO_OTHER_SPLIT = "Give it more rows, or leave it out."
+"""The cure for a class of a single row where the settings do not know `split`."""
+
+
 class TableChoice(Strict):
     """A table: ``boston``, ``iris``, ``mushrooms``, or a CSV file with the column to predict.
 
@@ -72,7 +76,8 @@ def hold_out(table: Table, share: float, seed: int) -> Split:
     """Hold back a share of a table's rows, at least one of each class; see `split_rows`."""
     from ..tables_split import split_rows
 
-    return split_rows(table, "stratified", max(round(share * len(table.data)), len(table.class_names), 2), seed)
+    rows = max(round(share * len(table.data)), len(table.class_names), 2)
+    return split_rows(table, "stratified", rows, seed, NO_OTHER_SPLIT)
 
 
 def file_stem(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,14 @@ def test_pandas_reads_the_same_numbers(tmp_path: Path) -> None:
 
 
 # -- what is refused
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match=r"pipe\.csv' cannot be read .*Name a CSV file"):
+        load_table(tmp_path / "pipe.csv")
+
 
 REFUSED: list[tuple[str, str | bytes, dict[str, Any], str, str]] = [
     ("empty file", "", {}, "is empty", "a header"),

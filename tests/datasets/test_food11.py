@@ -197,6 +197,17 @@ def test_what_was_skipped_is_named_once_with_the_reason(damaged: Path) -> None:
     ]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_with_a_pictures_name_is_skipped_and_not_waited_for(tmp_path: Path) -> None:
+    picture(tmp_path / "training" / "2_0.jpg")
+    os.mkfifo(tmp_path / "training" / "2_1.jpg")
+    food = Food11(tmp_path, size=8)
+    assert len(food.stack(range(2))[1]) == 1
+    ((path, reason),) = food.skipped
+    assert Path(path).name == "2_1.jpg"
+    assert "is a pipe" in reason
+
+
 def test_asking_for_a_damaged_picture_by_index_raises_either_way(damaged: Path) -> None:
     with pytest.raises(DataError, match=r"1_0\.jpg"):
         Food11(damaged, on_error="skip")[1]

@@ -164,12 +164,17 @@ def test_resizing_a_file_agrees_with_resizing_its_picture(tmp_path: Path, smooth
         np.testing.assert_allclose(from_file, resize(chw(smooth), 16, mode), atol=0.51 / 255)
 
 
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+
+
 def write_bad(folder: Path, kind: str) -> Path:
     good = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8))[1].tobytes()
     png = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8))[1].tobytes()
     path = folder / "3_1.jpg"
     if kind == "folder":
         path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
     elif kind != "missing":
         content = {
             "empty": b"",
@@ -191,6 +196,7 @@ def write_bad(folder: Path, kind: str) -> Path:
     [
         ("missing", "does not exist"),
         ("folder", "is a folder"),
+        pytest.param("pipe", "is a pipe", marks=needs_pipes),
         ("empty", "is empty"),
         ("text", "not a picture"),
         ("noise", "not a picture"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,13 @@ def test_every_class_is_in_both_parts_whatever_the_share(folder: Path, share: fl
 def test_an_empty_file_is_named(folder: Path) -> None:
     (folder / "dogs" / "3.txt").write_text(" \n")
     with pytest.raises(DataError, match=r"3\.txt' is empty"):
+        text_folders(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "cats" / "pipe.txt")
+    with pytest.raises(DataError, match=r"pipe\.txt' cannot be read"):
         text_folders(folder)
 
 

@@ -109,6 +109,41 @@ class TestHostileZips:
                 continue
 
 
+class TestBackslashes:
+    """Old tools of Windows part folders so."""
+
+    def packed(self, tmp_path: Path, *names: str) -> Path:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as made:
+            for name in names:
+                made.writestr(entry(name), "" if name.endswith("\\") else CODE)
+        return archive(tmp_path, content.getvalue())
+
+    def test_they_are_read_as_folders(self, tmp_path: Path) -> None:
+        names = ("hw\\", "hw\\submission.py", "hw\\helper.py", "hw\\package\\other.py", "hw\\.git\\config")
+        found = read_submission(self.packed(tmp_path, *names))
+        assert set(found.files) == {"submission.py", "helper.py"}
+        assert found.files["submission.py"] == CODE.encode()
+        assert ["package/other.py" in flag for flag in found.flags] == [True]
+
+    @pytest.mark.parametrize(
+        ("name", "named"),
+        [
+            ("..\\submission.py", "leads out"),
+            ("hw\\..\\..\\evil.py", "leads out"),
+            ("\\evil.py", "leads out"),
+            ("\\\\server\\evil.py", "leads out"),
+            ("C:\\evil.py", "leads out"),
+            ("C:evil.py", "leads out"),
+            ("hw/sub\\evil.py", "leads out"),
+            ("hw\\SUBMISSION.py", "capital letters"),
+        ],
+    )
+    def test_what_leads_out_or_is_mixed_is_refused_all_the_same(self, tmp_path: Path, name: str, named: str) -> None:
+        with pytest.raises(SubmissionError, match=named):
+            read_submission(self.packed(tmp_path, "hw\\submission.py", name))
+
+
 class TestHostileFolders:
     def test_links_and_pipes_are_left_out_and_flagged(self, tmp_path: Path) -> None:
         (tmp_path / "secret.py").write_text("SECRET = 1\n")

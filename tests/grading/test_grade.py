@@ -304,6 +304,28 @@ class TestTheGraderFails:
         assert [json.loads(line)["result"]["submission"]["id"] for line in lines[1:]] == ["ada"]
 
 
+class TestItsOwnFolder:
+    def test_a_run_among_the_submissions_goes_on_without_grading_itself(
+        self, isolation: Isolation, tmp_path: Path
+    ) -> None:
+        folder = write(tmp_path / "in", {"ada/submission.py": RIGHT, "bob/submission.py": RIGHT})
+        out = folder / "graded"
+        for paths in ([folder], [folder], sorted(folder.iterdir())):
+            found = grade(paths, tables(), out, seed=1, allow_weak=True)
+            assert [result.submission.id for result in found] == ["ada", "bob"]
+
+    @pytest.mark.parametrize(
+        ("path", "out", "single"), [("ada", "ada/out", False), (".", "ada/out", False), (".", "out", True)]
+    )
+    def test_inside_of_a_submission_it_is_refused_before_anything_is_written(
+        self, tmp_path: Path, path: str, out: str, single: bool
+    ) -> None:
+        write(tmp_path, {"ada/submission.py": RIGHT})
+        with pytest.raises(ConfigError, match=r"lies inside of a submission.*Choose an --out outside of it"):
+            grade([tmp_path / path], tables(), tmp_path / out, single=single)
+        assert [path.name for path in tmp_path.rglob("*")] == ["ada", "submission.py"]
+
+
 class TestRefusals:
     def test_a_weak_sandbox_needs_permission_and_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

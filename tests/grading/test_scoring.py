@@ -286,6 +286,26 @@ class TestResemblance:
         assert "off in pictures 1 and 3 (counting from 0)" in message
         assert not any(f"{value:.2f}" in message for value in RIGHT.ravel())
 
+    @pytest.mark.parametrize(
+        ("first", "second", "expected_second", "told"),
+        [
+            (RIGHT, RIGHT**2, RIGHT, True),
+            (RIGHT, 2 * RIGHT, RIGHT, True),
+            (RIGHT**2, RIGHT, RIGHT, False),
+            (RIGHT**2, RIGHT**3, RIGHT, False),
+            (RIGHT, RIGHT**2, RIGHT + 1, False),
+        ],
+        ids=["second off", "second twice the first", "first off", "both off", "no second call"],
+    )
+    def test_a_second_call_that_gives_something_else_is_told_from_a_wrong_answer(
+        self, first: np.ndarray, second: np.ndarray, expected_second: np.ndarray, told: bool
+    ) -> None:
+        answers = expected({"maps": RIGHT, "again": expected_second})
+        message = score({"maps": first, "again": second}, answers).message
+        assert (
+            "The second call with the same tensors gave something else: change nothing in place." in message
+        ) is told
+
     def test_what_can_be_guessed_earns_nothing_beside_what_is_wrong(self) -> None:
         task = Task(id="hook", title="", text="", points=20, outputs=["maps", "calls"])
         answers = expected({"maps": RIGHT, "calls": np.array([1])})
@@ -397,6 +417,13 @@ class TestProperties:
         assert self.points(np.zeros(8)).score == 0
         assert self.points(np.full(8, 12 / 8)).score == 0
 
+    @pytest.mark.parametrize("values", [np.zeros(8), np.full(8, 12 / 8), 1e-9 * RIGHT], ids=["zeros", "mean", "tiny"])
+    def test_zeros_are_called_that_and_no_hint_of_a_property_is_given(self, values: np.ndarray) -> None:
+        found = self.points(values)
+        assert found.message.startswith("All values of 'maps' are the same: nothing was computed")
+        assert "?" not in found.message
+        assert (found.status, found.hint_id) == ("failed", None)
+
     def test_the_rest_of_the_points_is_earned_by_the_comparison(self) -> None:
         half = (holds_if(same_sum, 0.5),)
         assert self.points(self.RIGHT, half).score == 20
@@ -443,6 +470,23 @@ class TestBroken:
         assert (found.status, found.score, found.max_score) == (status, 0, 20)
         with pytest.raises(AssertionError, match=said):
             raise AssertionError(found.message)
+
+    @pytest.mark.parametrize(
+        ("log", "named"),
+        [
+            (
+                'File "multiprocessing/connection.py", in __init__\n    self._socket = socket.socket()\n'
+                "PermissionError: [Errno 1] Operation not permitted\n",
+                "num_workers=0",
+            ),
+            ('File "submission.py", in f\n    open("x")\nPermissionError: [Errno 1] Operation\n', "endless loop"),
+            ("", "endless loop"),
+        ],
+        ids=["workers", "a file", "nothing"],
+    )
+    def test_a_timeout_is_told_by_what_the_log_shows(self, log: str, named: str) -> None:
+        message = score_task(TASK, INPUTS, Outcome("timeout", log_tail=log), None, limits=self.LIMITS).message
+        assert [cure for cure in ("num_workers=0", "endless loop") if cure in message] == [named]
 
     @pytest.mark.parametrize("status", ["timeout", "memory", "crashed", "no_output", "bad_output"])
     def test_arrays_of_a_broken_process_count_for_nothing(self, status: Status) -> None:

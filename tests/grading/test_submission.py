@@ -48,6 +48,21 @@ class TestKinds:
         assert not mark.exists()
 
 
+class TestEncodings:
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+    @pytest.mark.parametrize("name", ["submission.py", "helper.py"])
+    def test_utf_16_is_named_with_its_cure(self, tmp_path: Path, encoding: str, name: str) -> None:
+        folder = write(tmp_path / "lee", {"submission.py": CODE})
+        (folder / name).write_bytes(f"\ufeff{CODE}".encode(encoding))
+        with pytest.raises(SubmissionError) as told:
+            read_submission(folder)
+        assert str(told.value) == f"'{name}' is saved as UTF-16. Save it as UTF-8."
+
+    def test_the_mark_of_utf_8_is_read(self, tmp_path: Path) -> None:
+        folder = write(tmp_path / "lee", {"submission.py": f"\ufeff{CODE}"})
+        assert read_submission(folder).framework == "torch"
+
+
 class TestModules:
     @pytest.mark.parametrize(
         "name",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,19 @@ def test_a_setting_does_not_switch_on_in_one_part_what_is_on_in_another(
     assert found == expected
 
 
+@pytest.mark.parametrize("content", [{"saliency": {}}, {"parts": [{"name": "main", "saliency": {}}]}])
+@pytest.mark.parametrize(
+    "settings",
+    [["parts=[saliency]"], ["parts=3"], ["parts.0=saliency"], ["parts=[saliency]", "saliency.of=logit"]],
+    ids=" ".join,
+)
+def test_parts_that_are_none_are_told_as_in_a_file(content: dict[str, Any], settings: list[str]) -> None:
+    with pytest.raises(ConfigError) as told:
+        parse_config(content, "my.yaml", settings)
+    assert told.value.cause == f"In --set {settings[0]}: 'parts' is not a list of parts."
+    assert told.value.cure == "Begin each part with '- name: ...'."
+
+
 def test_an_element_of_a_list_is_set_by_its_number(write: Any) -> None:
     path = write({"saliency": {}, "data": {"pictures": [4, 5, 6]}})
     assert load_config(path, ["data.pictures.1=9"]).parts[0].data.pictures == [4, 9, 6]
@@ -178,6 +192,13 @@ def test_a_mistake_is_told_with_its_key_and_what_was_probably_meant(
     assert told.value.cause.startswith("In my.yaml: ")
     assert cause in told.value.cause
     assert cure in told.value.cure
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ConfigError, match=r"pipe\.yaml' cannot be read as text .*Name a YAML file"):
+        load_config(tmp_path / "pipe.yaml")
 
 
 def test_a_long_wrong_value_is_shortened() -> None:

@@ -76,6 +76,15 @@ def test_a_new_run_replaces_an_earlier_one_wholly(tmp_path: Path) -> None:
     assert names_in(tmp_path) == {"run", "run/figures", "run/figures/second.png", "run/results.json"}
 
 
+def test_a_run_with_every_kind_of_file_is_replaced(tmp_path: Path) -> None:
+    for _ in range(2):
+        with run_folder(tmp_path / "run") as output:
+            for name in ("figures/a.png", "figures/a.html", "figures/.DS_Store", "explanations/a.npz", "report.html"):
+                (output.folder / name).parent.mkdir(exist_ok=True)
+                (output.folder / name).write_bytes(b"ours")
+            output.results({"twinlens": "0.1.0"})
+
+
 def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     write_run(tmp_path / "run")
@@ -101,6 +110,10 @@ def test_a_relative_folder_and_a_link_to_a_run_are_followed(tmp_path: Path, monk
         {"results.json": b"\xff\xfe not JSON"},
         {"figures/mine.png": b"png"},
         {"results.json": b'{"twinlens": "0.1.0"}', "notes.txt": b"mine"},
+        {"results.json": b'{"twinlens": "0.1.0"}', "figures/a.png": b"png", "figures/notes.txt": b"mine"},
+        {"results.json": b'{"twinlens": "0.1.0"}', "explanations/mine.png": b"png"},
+        {"results.json": b'{"twinlens": "0.1.0"}', "figures/chosen/a.png": b"png"},
+        {"results.json": b'{"twinlens": "0.1.0"}', "figures": b"mine"},
     ],
     ids=lambda content: " and ".join(content),
 )
@@ -113,6 +126,13 @@ def test_a_folder_of_the_user_is_refused_and_left_alone(tmp_path: Path, content:
     with pytest.raises(DataError, match="not a folder that twinlens wrote: it holds"), run_folder(home):
         pytest.fail("the run must not begin")
     assert names_in(tmp_path) == before
+
+
+def test_what_the_user_put_among_the_figures_is_named(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    (tmp_path / "run" / "figures" / "notes.txt").write_bytes(b"mine")
+    with pytest.raises(DataError, match=r"holds 'figures/notes\.txt'"), run_folder(tmp_path / "run"):
+        pytest.fail("the run must not begin")
 
 
 def test_what_the_user_puts_there_during_the_run_is_not_lost(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from ..table_choice import file_stem
 
 if TYPE_CHECKING:
     from ...output import Output
-    from .settings import IcePdp
     from .study import Dependence
 
 _TEXT = """\
@@ -106,14 +105,14 @@ def save_curves(found: Dependence, output: Output) -> None:
     output.arrays(arrays, f"ice_pdp_{file_stem(found.table.name)}")
 
 
-def dependence_section(found: Dependence, settings: IcePdp, output: Output) -> Section:
+def dependence_section(found: Dependence, output: Output) -> Section:
     """Draw the figures and lay out the report."""
     scores = [[model.name, model.training, model.held_out] for model in found.models]
     rows = [Row([TableItem(f"{_score(found)} of the models", ["model", "rows trained on", "rows held out"], scores)])]
     for centred in (False, True):
         rows.append(Row([_curve_figure(found, output, centred)]))
     rows.append(Row([_curve_table(found)]))
-    for pair in settings.pairs:
+    for pair in dict.fromkeys(pair for _, pair in found.surfaces):
         rows.append(Row([_pair_figure(found, pair, output), _pair_table(found, pair)]))
     return Section(f"ICE and PDP: {found.table.name}", _TEXT, rows)
 

@@ -38,10 +38,10 @@ class IcePdp(StudySettings):
     table : TableChoice
     models : list of ModelChoice
         The same curves are drawn for each; a network is run on each framework.
-    features : list of str
-        Columns to change.
-    pairs : list of two names each
-        Columns of numbers to change together.
+    features : list of str, optional
+        Columns to change. Left out: RM, LSTAT and AGE of the Boston table, the first three of any other.
+    pairs : list of two names each, optional
+        Columns of numbers to change together. Left out: RM and LSTAT of the Boston table, none of any other.
     explained_class : str, optional
         The class whose probability is shown. May be left out where there are two: the second is shown then.
     rows : int
@@ -64,8 +64,8 @@ class IcePdp(StudySettings):
         ModelChoice(name="xgboost"),
         ModelChoice(name="network"),
     ]
-    features: Annotated[list[str], Field(min_length=1, max_length=6)] = ["RM", "LSTAT", "AGE"]
-    pairs: list[tuple[str, str]] = [("RM", "LSTAT")]
+    features: Annotated[list[str], Field(min_length=1, max_length=6)] | None = None
+    pairs: list[tuple[str, str]] | None = None
     explained_class: str | None = None
     rows: Annotated[int, Field(ge=10)] = 1000
     curves: PositiveInt = 50
@@ -85,11 +85,11 @@ class IcePdp(StudySettings):
         low, high = self.percentiles
         if low >= high:
             raise ConfigError(f"ice_pdp.percentiles go from {low} to {high}.", "Give the smaller one first.")
-        for key, names in (("features", self.features), ("models", [model.name for model in self.models])):
+        for key, names in (("features", self.features or []), ("models", [model.name for model in self.models])):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
                 raise ConfigError(f"ice_pdp.{key} has '{twice}' twice.", "Name each once.")
-        same = next((first for first, second in self.pairs if first == second), None)
+        same = next((first for first, second in self.pairs or [] if first == second), None)
         if same is not None:
             raise ConfigError(f"A pair of ice_pdp.pairs is '{same}' and itself.", "Name two features.")
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from .settings import IcePdp
 if TYPE_CHECKING:
     from ....datasets import Table
     from ..table_encoding import Array
+
+_BOSTON = ["RM", "LSTAT", "AGE"]
+_BOSTON_PAIR = ("RM", "LSTAT")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +71,7 @@ def run(settings: IcePdp, context: Context) -> Findings:
     found = depend(table, settings, context)
     for line in summary(found):
         context.say(f"ice_pdp: {line}")
-    section = dependence_section(found, settings, context.output)
+    section = dependence_section(found, context.output)
     save_curves(found, context.output)
     return [section], dependence_numbers(found)
 
@@ -75,8 +79,9 @@ def run(settings: IcePdp, context: Context) -> Findings:
 def depend(table: Table, settings: IcePdp, context: Context) -> Dependence:
     """Train the models and compute all curves; what can fail on the settings fails before."""
     target = _target(table, settings.explained_class)
-    features = {name: feature_number(table.feature_names, name) for name in settings.features}
-    pairs = {pair: (_number_column(table, pair[0]), _number_column(table, pair[1])) for pair in settings.pairs}
+    names, pair_names = _shown(table, settings)
+    features = {name: feature_number(table.feature_names, name, "ice_pdp.features") for name in names}
+    pairs = {pair: (_number_column(table, pair[0]), _number_column(table, pair[1])) for pair in pair_names}
 
     def changed(answer: Answer, column: int) -> Curves:
         return curves(
@@ -168,8 +173,19 @@ def _target(table: Table, name: str | None) -> int | None:
     return names.index(name)
 
 
+def _shown(table: Table, settings: IcePdp) -> tuple[Sequence[str], Sequence[tuple[str, str]]]:
+    """The features and pairs that the settings name, or the usual ones."""
+    there = set(table.feature_names)
+    features, pairs = settings.features, settings.pairs
+    if features is None:
+        features = _BOSTON if there.issuperset(_BOSTON) else list(table.feature_names[:3])
+    if pairs is None:
+        pairs = [_BOSTON_PAIR] if there.issuperset(_BOSTON_PAIR) else []
+    return features, pairs
+
+
 def _number_column(table: Table, name: str) -> int:
-    column = feature_number(table.feature_names, name)
+    column = feature_number(table.feature_names, name, "ice_pdp.pairs")
     if column in table.categories:
         raise ConfigError(f"The feature '{name}' of a pair holds categories.", "Pair features of numbers.")
     return column

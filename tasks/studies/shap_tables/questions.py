@@ -109,7 +109,8 @@ def _question(settings: ShapTables, choice: TableChoice, seed: int, taken: Seque
             f"Choose from 5 to {len(split.train)}.",
         )
     dependence, interaction = (
-        None if name is None else feature_number(names, name) for name in (choice.dependence, choice.interaction)
+        None if name is None else feature_number(names, name, key)
+        for key, name in (("dependence", choice.dependence), ("interaction", choice.interaction))
     )
     if dependence is not None and dependence == interaction:
         raise ConfigError(

@@ -43,7 +43,7 @@ def playing_table(
     table = load_tables([choice], rows, seed)[0]
     names = list(table.feature_names) if features is None else list(features)
     for name in names:
-        feature_number(table.feature_names, name)
+        feature_number(table.feature_names, name, "features")
         if names.count(name) > 1:
             raise ConfigError(f"The feature '{name}' is named twice.", "Name each feature once.")
     if not 2 <= len(names) <= most:

@@ -15,6 +15,7 @@ from ....methods.perturbation.exact_shapley import shapley_values
 from ....methods.perturbation.function_games import exact_game, marginal_game
 from ....methods.perturbation.shapley_game import Floats
 from ...tables_split import split_rows
+from ..table_choice import NO_OTHER_SPLIT
 from ..table_encoding import Encoding
 from .settings import Retrained
 
@@ -72,7 +73,7 @@ def draw_repeats(table: Table, settings: Retrained, seed: int) -> list[Draw]:
     require("sklearn", "scikit-learn", "fit a model on every subset of the columns")
     draws = []
     for number in np.random.SeedSequence(seed).generate_state(settings.repeats) % 2**31:
-        parts = split_rows(table, "stratified", settings.test_rows, int(number))
+        parts = split_rows(table, "stratified", settings.test_rows, int(number), NO_OTHER_SPLIT)
         train = parts.train[parts.train != settings.row]
         for label, name in enumerate(table.class_names):
             if not (table.target[train] == label).any():

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from twinlens.backends import Backend
-from twinlens.errors import ConfigError, MissingPackageError, ModelError, TwinlensError
+from twinlens.errors import ConfigError, DataError, MissingPackageError, ModelError, TwinlensError
 from twinlens.tasks import parse_config, runner
 from twinlens.tasks.runner import run
 
@@ -134,6 +134,27 @@ def test_a_file_with_two_classes_and_a_feature_of_categories(tmp_path: Path) -> 
         assert model["features"]["smell"]["slope_spread"] is None
 
 
+def test_a_table_of_ones_own_shows_its_first_columns_and_no_pair(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(
+        "\n".join(["a,b,c,d,y", *(f"{i},{i % 7},{i % 5},{i % 3},{i * i}" for i in range(40))]), encoding="utf-8"
+    )
+    (model,) = done(tmp_path / "run", table={"name": str(path)})["models"].values()
+    assert (list(model["features"]), model["pairs"]) == (["a", "b", "c"], [])
+
+
+def test_boston_shows_its_usual_features_and_pair(tmp_path: Path) -> None:
+    (model,) = done(tmp_path / "run")["models"].values()
+    assert (list(model["features"]), len(model["pairs"])) == (["RM", "LSTAT", "AGE"], 1)
+
+
+def test_a_class_of_one_row_gets_a_cure_that_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["a,y", *(f"{i},{'uv'[i % 2]}" for i in range(20)), "20,w"]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"class 'w' .* fewer than two rows. Give it more rows, or leave it out.$"):
+        done(tmp_path / "run", table=str(path), explained_class="u")
+
+
 def test_the_same_configuration_gives_the_same_numbers(tmp_path: Path) -> None:
     first, again = (done(tmp_path / name, features=["RM"], pairs=[]) for name in ("a", "b"))
     assert first == again
@@ -141,10 +162,14 @@ def test_the_same_configuration_gives_the_same_numbers(tmp_path: Path) -> None:
 
 IRIS: dict[str, Any] = {"table": "iris", "features": ["petal length (cm)"], "pairs": []}
 MISTAKES: list[tuple[dict[str, Any], type[TwinlensError], str]] = [
-    ({"features": ["ROOMS"]}, ConfigError, "no feature 'ROOMS'"),
+    ({"features": ["ROOMS"]}, ConfigError, "ice_pdp.features: the table has no feature 'ROOMS'"),
     ({"features": []}, ConfigError, "features"),
     ({"features": ["RM", "RM"]}, ConfigError, "'RM' twice"),
-    ({"pairs": [["RM", "LSTATS"]]}, ConfigError, "no feature 'LSTATS'. Did you mean 'LSTAT'"),
+    (
+        {"pairs": [["RM", "LSTATS"]]},
+        ConfigError,
+        "ice_pdp.pairs: the table has no feature 'LSTATS'. Did you mean 'LSTAT'",
+    ),
     ({"pairs": [["RM", "RM"]]}, ConfigError, "'RM' and itself"),
     ({"pairs": [["RM"]]}, ConfigError, "pairs"),
     ({"percentiles": [0.9, 0.1]}, ConfigError, "from 0.9 to 0.1"),

@@ -289,7 +289,7 @@ BAD: list[tuple[dict[str, Any], type[TwinlensError], str]] = [
     ({"table": "bostn"}, DataError, "Did you mean 'boston'"),
     ({"row": 150}, DataError, "Row 150 .* 0 to 149"),
     ({"dependence": "petal widht (cm)"}, ConfigError, r"no feature.*Did you mean 'petal width \(cm\)'"),
-    ({"interaction": "colour"}, ConfigError, "no feature 'colour'"),
+    ({"interaction": "colour"}, ConfigError, "interaction: the table has no feature 'colour'"),
     ({"dependence": "petal width (cm)", "interaction": "petal width (cm)"}, ConfigError, "both 'petal width"),
     ({"label": "virginca"}, TargetError, "Did you mean 'virginica'"),
     ({"table": "boston", "label": "dear"}, TargetError, "no classes"),
