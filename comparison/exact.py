@@ -13,13 +13,22 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..backends import Model, wrap
+import numpy as np
+
+from ..backends import Model, get_backend, wrap
 from ..backends.protocol import Net
 from .structure import kind
 
 
-def exact(model: Model) -> Model:
+def exact(model: Model, rounded_settings: bool = False) -> Model:
     """A float64 copy of a model whose layers compute in float64 throughout.
+
+    Parameters
+    ----------
+    model : Model
+    rounded_settings : bool
+        Whether layers keep the single-precision numbers that Paddle makes of what they are set to, for comparison with
+        a network that was built with the same numbers.
 
     Notes
     -----
@@ -29,7 +38,12 @@ def exact(model: Model) -> Model:
     double.name = model.name
     forwards = _FORWARDS.get(model.backend.name, {})
     for name, layer in model.backend.modules(double.net).items():
-        forward = forwards.get(kind(double, name))
+        what = kind(double, name)
+        forward = forwards.get(what)
+        if rounded_settings and what == "batch_norm":
+            layer._epsilon = float(np.float32(layer._epsilon))
+        elif rounded_settings and what in _SET:
+            continue
         # An activation inside the layer is the layer's own business.
         if forward is not None and not getattr(layer, "_act", None):
             layer.forward = partial(forward, layer, layer.forward)
@@ -41,7 +55,8 @@ def _batch_norm(layer: Net, original: Callable[[Any], Any], x: Any) -> Any:
 
     if layer.weight is None or layer.bias is None:
         return original(x)
-    shape = [1, -1, *[1] * (x.ndim - 2)]
+    shape = [1] * x.ndim
+    shape[-1 if get_backend("paddle").has_channels_last(layer) else 1] = -1
     factor = layer.weight * (layer._variance + exactly(layer._epsilon, x)) ** -0.5
     return x * factor.reshape(shape) + (layer.bias - layer._mean * factor).reshape(shape)
 
@@ -111,6 +126,9 @@ def _average_pool(layer: Net, original: Callable[[Any], Any], x: Any) -> Any:
         return total / (height * width)
     return total / functional.conv2d(paddle.ones_like(x), window, groups=x.shape[1], **options)
 
+
+_SET = frozenset({"dropout", "elu", "celu", "selu", "softplus", "hardtanh", "softshrink"})
+"""Layers that Paddle computes in float64 but for the numbers that they are set to."""
 
 _FORWARDS: dict[str, dict[str, Callable[..., Any]]] = {
     "torch": {"hardsigmoid": _hard_sigmoid, "celu": _torch_celu},

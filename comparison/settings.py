@@ -10,22 +10,31 @@ import numpy as np
 from ..backends import Model
 from ..backends.protocol import Net
 from .pairing import Pairing
+from .structure import kind
 
 _MISSING = object()
 
 
 def setting_differences(first: Model, second: Model, pairing: Pairing) -> list[str]:
-    """Say in which settings layers that correspond differ."""
-    layers = first.backend.modules(first.net), second.backend.modules(second.net)
-    found = []
-    for a, b in pairing:
-        mine, theirs = (settings(side.get(part.name), a.kind) for side, part in zip(layers, (a, b), strict=True))
-        found += [
-            f"{_title(a.name)} has {key} {mine[key]}, {_title(b.name)} has {theirs[key]}"
-            for key in mine
-            if key in theirs and mine[key] != theirs[key]
-        ]
-    return found
+    """Say in which settings layers that correspond differ: those that were paired, and others of equal names."""
+    names = {a.name: b.name for a, b in pairing}
+    taken = {*names, *names.values()}
+    theirs = second.backend.modules(second.net)
+    names |= {name: name for name in first.backend.modules(first.net) if name in theirs and name not in taken}
+    return [
+        f"{_title(a)} has {key} {mine}, {_title(b)} has {other}"
+        for a, b in names.items()
+        for key, mine, other in differing_settings(first, second, a, b)
+    ]
+
+
+def differing_settings(first: Model, second: Model, a: str, b: str) -> list[tuple[str, Any, Any]]:
+    """The settings in which a layer of each network differ, with both values; none where they are of other kinds."""
+    kinds = kind(first, a), kind(second, b)
+    if kinds[0] != kinds[1]:
+        return []
+    mine, theirs = (settings(model.layer(name), kinds[0]) for model, name in ((first, a), (second, b)))
+    return [(key, mine[key], theirs[key]) for key in mine if key in theirs and mine[key] != theirs[key]]
 
 
 def settings(layer: Net, kind: str) -> dict[str, Any]:
@@ -73,6 +82,15 @@ def _padding(layer: Net) -> Any:
     return "same" if (reach % 2).any() else _numbers(reach // 2)
 
 
+def _row_replaced(layer: Net) -> int | None:
+    """The row in place of which an embedding gives zeros, which only Paddle's does."""
+    row = getattr(layer, "_padding_idx", None)
+    if row is None:
+        return None
+    row %= layer.weight.shape[0]
+    return row if np.any(layer.weight[row].numpy()) else None
+
+
 _KERNEL = _read(_numbers, "kernel_size", "_kernel_size")
 _DILATION = _read(_numbers, "dilation", "_dilation")
 _CONVOLUTION: dict[str, Read] = {
@@ -82,10 +100,25 @@ _CONVOLUTION: dict[str, Read] = {
     "dilation": _DILATION,
     "groups": _read(int, "groups", "_groups"),
 }
+_TRANSPOSED = {**_CONVOLUTION, "output padding": _read(_numbers, "output_padding")}
+_RECURRENT: dict[str, Read] = {
+    # Both frameworks call a plain network "RNN_TANH" or "RNN_RELU".
+    "nonlinearity": _read(lambda mode: str(mode).partition("_")[2].lower(), "mode"),
+    "time axis": lambda layer: int(getattr(layer, "batch_first", not getattr(layer, "time_major", False))),
+}
 _NORM: dict[str, Read] = {"epsilon": _read(_single, "eps", "_epsilon")}
 _SETTINGS: dict[str, dict[str, Read]] = {
     **dict.fromkeys((f"conv{n}d" for n in (1, 2, 3)), _CONVOLUTION),
-    **dict.fromkeys((f"conv_transpose{n}d" for n in (1, 2, 3)), _CONVOLUTION),
+    **dict.fromkeys((f"conv_transpose{n}d" for n in (1, 2, 3)), _TRANSPOSED),
     **dict.fromkeys(("batch_norm", "layer_norm", *(f"instance_norm{n}d" for n in (1, 2, 3))), _NORM),
+    **dict.fromkeys(("rnn", "lstm", "gru"), _RECURRENT),
+    "multihead_attention": {"number of heads": _read(int, "num_heads")},
+    "transformer_encoder_layer": {"norm first": _read(bool, "norm_first", "normalize_before")},
+    "embedding": {"row replaced by zeros": _row_replaced},
+    "local_response_norm": {
+        "size": _read(int, "size"),
+        **{name: _read(float, name) for name in ("alpha", "beta", "k")},
+    },
+    "upsample": {"mode": _read(lambda mode: str(mode).lower(), "mode"), "align_corners": _read(bool, "align_corners")},
     "group_norm": {**_NORM, "number of groups": _read(int, "num_groups", "_num_groups")},
 }

@@ -43,7 +43,8 @@ class TransferReport:
     left_out : tuple of str
         Layers of the source that the destination has no use for, such as outputs that serve training only.
     scores : float or None
-        How far the outputs are apart on an example, relative to the largest; measured after a copy by structure.
+        How far the outputs are apart on an example, relative to the largest. None where there is none that both
+        networks run on, or the source's outputs are not finite.
     """
 
     source: str
@@ -78,8 +79,8 @@ def transfer(source: Any, destination: Any, x: Any = None, pairs: Mapping[str, s
         Of either framework. A linear layer's weight is turned by its kind; the joint projection of torch's attention
         layer is cut into the three of Paddle's and put together again.
     x : array (N, ...), optional
-        An input that both networks take. It tells apart layers that are alike where the names differ; without it
-        one is made up where the networks allow it.
+        An input that both networks take. It tells apart layers that are alike where the names differ, and shows
+        whether the outputs agree; without it one is made up where the networks allow it.
     pairs : mapping of str to str, optional
         Which layer of the source becomes which layer of the destination, for all layers that hold weights.
 
@@ -112,6 +113,8 @@ def transfer(source: Any, destination: Any, x: Any = None, pairs: Mapping[str, s
         pairing, x = _by_structure(start, end, kept, theirs, x)
     _check_shapes(pairing)
     names = _copy(end, pairing)
+    scores = _scores(start, end, x)
+    unsure = [] if scores is not None and scores <= _SAME else _of_unknown_layout(pairing)
     return TransferReport(
         f"{start.name} ({start.backend.name})",
         f"{end.name} ({end.backend.name})",
@@ -119,10 +122,31 @@ def transfer(source: Any, destination: Any, x: Any = None, pairs: Mapping[str, s
         sum(array.size for array in names.values()),
         how,
         tuple((a.name, b.name) for a, b in pairing),
-        tuple(known_differences(start, end) + setting_differences(start, end, pairing)),
+        tuple(known_differences(start, end) + setting_differences(start, end, pairing) + unsure),
         tuple(part.name for part in mine if part.name in spare),
-        difference(run(start, x), run(end, x)) if how == "structure" and x is not None else None,
+        scores,
     )
+
+
+def _scores(start: Model, end: Model, x: Any) -> float | None:
+    x = example_input(start, end) if x is None else x
+    outputs = (None, None) if x is None else (run(start, x), run(end, x))
+    if outputs[0] is None or outputs[1] is None or not all(np.isfinite(array).all() for array in outputs[0]):
+        return None
+    return difference(*outputs)
+
+
+def _of_unknown_layout(pairing: Pairing) -> list[str]:
+    """Square matrices that would be loaded without complaint the wrong way round."""
+    return [
+        f"'{part.name}' is of a class of your own in the {where}, so that it is not known whether it wants its square"
+        f" matrix '{entry}' transposed"
+        for pair in pairing
+        for part, where in zip(pair, ("source", "destination"), strict=True)
+        if part.kind == OWN
+        for entry, array in part.arrays.items()
+        if array.ndim == 2 and array.shape[0] == array.shape[1]
+    ]
 
 
 def _by_structure(

@@ -57,6 +57,7 @@ def torch_network(net: Net, example: Any) -> Net:
     backend, torch = get_backend("paddle"), get_backend("torch")
     if not backend.owns(net):
         raise BackendError(f"A network of type '{type(net).__name__}' is not Paddle's.", "Pass a paddle.nn.Layer.")
+    _check_not_compiled(net)
     trained = {id(parameter) for parameter in net.parameters() if not parameter.stop_gradient}
     arrays = _arrays(example)
     storage = Storage(net, backend.kind, backend.is_tensor)
@@ -73,6 +74,16 @@ def torch_network(net: Net, example: Any) -> Net:
         built = Builder(frames, recorder.leaves, backend, storage, trained).build(net)
     share_parameters(built, storage)
     return built
+
+
+def _check_not_compiled(net: Net) -> None:
+    for name, layer in net.named_sublayers(include_self=True):
+        if any(cls.__name__ == "StaticFunction" for cls in type(layer.forward).__mro__):
+            where = f"layer '{name}'" if name else "the network"
+            raise ModelError(
+                f"paddle.jit.to_static has compiled {where}, so that what happens inside cannot be watched.",
+                "Build the network without to_static, or undo it first: layer.forward.rollback().",
+            )
 
 
 def _arrays(example: Any) -> list[Array]:

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from .from_paddle_entries import Unsupported, single, wants_call
+from .from_paddle_entries import Unsupported, rrelu_slopes, single, softplus_number, wants_call
 from .torch_lazily import F, torch
 
 Entry = Callable[..., Any]
@@ -20,10 +20,10 @@ def _same(name: str) -> Entry:
     return lambda *inputs: getattr(torch, name)(*inputs)
 
 
-def _functional(name: str) -> Entry:
-    """A function of ``torch.nn.functional`` whose parameters are single-precision numbers."""
+def _functional(name: str, number: Callable[[float], float] = single) -> Entry:
+    """A function of ``torch.nn.functional`` whose parameters are numbers, by default in single precision."""
     return lambda x, *given, **named: getattr(F, name)(
-        x, *(single(value) for value in given), **{key: single(value) for key, value in named.items()}
+        x, *(number(value) for value in given), **{key: number(value) for key, value in named.items()}
     )
 
 
@@ -70,7 +70,7 @@ def _maxout(call: Any, x: Any, groups: int, axis: int = 1) -> Any:
 def _rrelu(x: Any, lower: float, upper: float, is_test: bool) -> Any:
     if not is_test:
         raise Unsupported("random slopes")
-    return (F.leaky_relu(x, (single(lower) + single(upper)) / 2),)
+    return (F.leaky_relu(x, sum(rrelu_slopes(lower, upper)) / 2),)
 
 
 def _clip(x: Any, low: Any = None, high: Any = None) -> Any:
@@ -96,7 +96,7 @@ ELEMENTWISE |= {
     "paddle.where": lambda condition, x, y: torch.where(condition, x, y),
     "paddle.atan2": lambda x, y: torch.atan2(x, y),
     "leaky_relu": lambda x, slope=0.01: F.leaky_relu(x, slope),
-    "softplus": _functional("softplus"),
+    "softplus": _functional("softplus", softplus_number),
     "tanh_shrink": _functional("tanhshrink"),
     "thresholded_relu": lambda x, threshold, value=0.0: F.threshold(x, single(threshold), single(value)),
     "swish": lambda x: F.silu(x),

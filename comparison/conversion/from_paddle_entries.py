@@ -30,6 +30,19 @@ def single(number: float) -> float:
     return float(np.float32(number))
 
 
+def softplus_number(number: float) -> float:
+    """The same for a softplus, whose kernel receives double precision from Paddle 3 on."""
+    from ...backends.paddle_precision import ROUNDED
+
+    return single(number) if "softplus" in ROUNDED else number
+
+
+def rrelu_slopes(lower: float, upper: float) -> tuple[float, float]:
+    """Ends of the range of slopes whose mean is that of Paddle's, which adds up and halves in single precision."""
+    lower = single(lower)
+    return lower, single(lower + single(upper)) - lower
+
+
 def torch_dtype(t: Any) -> Any:
     """The torch type for a Paddle tensor's type."""
     return getattr(torch, str(t.dtype).removeprefix("paddle."))

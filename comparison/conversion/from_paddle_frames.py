@@ -167,6 +167,14 @@ class Frame:
         self.constants[name] = np.array(array)
         return self.attribute(name)
 
+    def input_like(self, t: Tensor) -> Any:
+        """The node of an argument of the layer with real numbers of the same type; None where there is none."""
+        for known in self._known.values():
+            at = getattr(known.proxy, "node", None)
+            if at is not None and at.op == "placeholder" and known.tensor.dtype == t.dtype and t.is_floating_point():
+                return known.proxy
+        return None
+
     def size(self, t: Tensor, axis: int) -> Any:
         """The node for one entry of a tensor's shape."""
         if (id(t), axis) not in self._sizes:

@@ -109,7 +109,8 @@ def embedding(layer: Net, x: Any) -> Any:
     """A table of vectors."""
     if layer._max_norm is not None or layer._scale_grad_by_freq:
         return None
-    padding = layer._padding_idx if layer._padding_idx != -1 else None
+    padding = layer._padding_idx
+    padding = None if padding is None else padding % layer.weight.shape[0]  # negative ones count from the end
     if padding is not None and np.any(layer.weight[padding].numpy()):
         return None  # Paddle returns zeros there, whatever the row holds
     return nn.Embedding(*layer.weight.shape, padding_idx=padding)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...backends import get_backend
 from ...backends.protocol import Net
-from .from_paddle_entries import single, torch_dtype
+from .from_paddle_entries import rrelu_slopes, single, softplus_number, torch_dtype
 from .from_paddle_layer_settings import (
     adaptive,
     avg_pool,
@@ -145,13 +145,13 @@ LAYERS: dict[str, Callable[[Net, Any], Any]] = {
     "PReLU": prelu,
     "ReLU": lambda a, x: nn.ReLU(),
     "ReLU6": lambda a, x: nn.ReLU6(),
-    "RReLU": lambda a, x: nn.RReLU(a._lower, a._upper),
+    "RReLU": lambda a, x: nn.RReLU(*rrelu_slopes(a._lower, a._upper)),
     "SELU": selu,
     "Sigmoid": lambda a, x: nn.Sigmoid(),
     "Silu": lambda a, x: nn.SiLU(),
     "Softmax": lambda a, x: nn.Softmax(a._axis),
     "Softmax2D": lambda a, x: nn.Softmax2d(),
-    "Softplus": lambda a, x: nn.Softplus(single(a._beta), single(a._threshold)),
+    "Softplus": lambda a, x: nn.Softplus(softplus_number(a._beta), softplus_number(a._threshold)),
     "Softshrink": lambda a, x: nn.Softshrink(single(a._threshold)),
     "Softsign": lambda a, x: nn.Softsign(),
     "Swish": lambda a, x: nn.SiLU(),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import torch_functions as own
-from .from_paddle_entries import Unsupported, torch_dtype, wants_call
+from .from_paddle_entries import Unsupported, single, torch_dtype, wants_call
 from .torch_lazily import F, torch
 
 Entry = Callable[..., Any]
@@ -37,8 +37,14 @@ def _unsqueeze(call: Any, x: Any, axis: Any) -> Any:
     return x
 
 
-def _split(x: Any, sections: Any, axis: Any = 0) -> Any:
-    return torch.split(x, list(sections), dim=axis)
+@wants_call
+def _split(call: Any, x: Any, sections: Any, axis: Any = 0) -> Any:
+    lengths = list(sections)
+    rest = next((place for place, length in enumerate(lengths) if isinstance(length, int) and length == -1), None)
+    if rest is not None:
+        whole = call.frame.size(call.x, int(axis) % call.x.ndim)
+        lengths[rest] = whole - sum(lengths[:rest] + lengths[rest + 1 :])
+    return torch.split(x, lengths, dim=int(axis))
 
 
 @wants_call
@@ -105,12 +111,16 @@ def _cast(call: Any, x: Any, dtype: Any = None) -> Any:
 
 @wants_call
 def _full(call: Any, shape: Any, value: Any, *settings: Any) -> Any:
-    return call.frame.made(torch.full, _ints(shape), value, dtype=torch_dtype(call.result))
+    # A state that starts at zero is to follow the network into double precision; other numbers keep their rounding.
+    like = call.frame.input_like(call.result) if isinstance(value, (int, float)) and single(value) == value else None
+    dtype = torch_dtype(call.result) if like is None else like.dtype
+    return call.frame.made(torch.full, _ints(shape), value, dtype=dtype)
 
 
 @wants_call
 def _full_like(call: Any, x: Any, value: Any, *settings: Any) -> Any:
-    return torch.full_like(x, value, dtype=torch_dtype(call.result))
+    given = {} if call.result.dtype == call.x.dtype else {"dtype": torch_dtype(call.result)}
+    return torch.full_like(x, value, **given)
 
 
 @wants_call

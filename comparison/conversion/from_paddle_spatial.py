@@ -138,7 +138,10 @@ def _alpha_dropout(info: Any, x: Any, p: float = 0.5, training: Any = True) -> A
     return F.alpha_dropout(x, p, True if training else info.frame.attribute("training"))
 
 
-def _embedding(x: Any, weight: Any, padding_idx: int = -1, *settings: Any) -> Any:
+@wants_call
+def _embedding(info: Any, x: Any, weight: Any, *settings: Any) -> Any:
+    # The number itself, not a formula: Paddle counts a negative one from the table's end, and has -1 for none here.
+    padding_idx = int(info.args[2])
     return F.embedding(x, weight) if padding_idx == -1 else own.embedding(x, weight, padding_idx)
 
 

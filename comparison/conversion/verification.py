@@ -12,6 +12,7 @@ from ...backends.failures import in_one_line
 from ...backends.protocol import Array
 from ...errors import ModelError, TwinlensError
 from ..exact import exact
+from ..structure import run
 from .observing import Observation, first_divergence, observe
 
 SCORES, GRADIENT = 1e-4, 1e-3
@@ -78,8 +79,9 @@ def verified(source: Model, built: Model, x: Array) -> Verification:
     rounding is allowed where that is more than the limit: a ReLU close to 0 may open on one side only, which moves the
     gradient of that sample by more than any rounding. What is built wrongly is wrong for all of them.
     """
-    inputs = [x[:_SAMPLES], _like(x)]
-    copies = exact(source), exact(built)
+    inputs = [x[:_SAMPLES], _like(x), *_with_padding(source, x)]
+    # What is rebuilt from Paddle has Paddle's numbers.
+    copies = exact(source, rounded_settings=source.backend.name == "paddle"), exact(built)
     own = _observed(source, inputs)
     there = _observed(built, inputs)
     doubles = _in_double(copies[0], inputs)
@@ -112,6 +114,27 @@ def _like(x: Array) -> Array:
     if np.array_equal(x, np.round(x)):
         return np.asarray(rng.choice(x.ravel(), size=shape))
     return rng.normal(x.mean(), x.std(), shape).clip(x.min(), x.max()).astype(x.dtype)
+
+
+def _with_padding(model: Model, x: Array) -> list[Array]:
+    """Tokens every other one of which is padding, where the network knows padding: the input may hold none of it."""
+    rows = list(_padding_rows(model).values())
+    if not rows or not np.array_equal(x, np.round(x)):
+        return []
+    tokens = _like(x)
+    padded = np.where(np.indices(tokens.shape).sum(0) % 2, tokens, np.resize(rows, tokens.shape)).astype(x.dtype)
+    # Another input of whole numbers, or another table, may not have so many rows.
+    return [padded] if run(model, padded) is not None else []
+
+
+def _padding_rows(model: Model) -> dict[str, int]:
+    """For each table of vectors that has one, by the name of its weight: the row that stands for padding."""
+    rows = {}
+    for name, layer in model.backend.modules(model.net).items():
+        row = getattr(layer, "padding_idx", getattr(layer, "_padding_idx", None))
+        if row is not None and model.backend.kind(layer) == "embedding":
+            rows[f"{name}.weight".removeprefix(".")] = row % layer.weight.shape[0]
+    return rows
 
 
 def _in_double(copy: Model, inputs: Sequence[Array]) -> list[Observation]:
@@ -186,15 +209,22 @@ def _refuse(
 
 
 def _other_weights(model: Model) -> dict[str, Array]:
-    """Weights near the network's own, none of them 0: a branch that starts at 0 would hide what is in it."""
+    """Weights near the network's own, none of them 0: a branch that starts at 0 would hide what is in it.
+
+    A row of zeros for padding stays: what else is in it, only one of the frameworks gives out.
+    """
     rng = np.random.default_rng(0)
     drawn: dict[bytes, Array] = {}
     weights = {}
-    for name, array in model.state().items():
+    state = model.state()
+    for name, array in state.items():
         # Names that share one tensor get one value.
         key = array.tobytes() + repr(array.shape).encode()
         if array.dtype.kind == "f" and key not in drawn:
             factors = rng.uniform(0.5, 1.5, array.shape)
             drawn[key] = np.where(array == 0, 0.1 * (factors - 1), array * factors)
         weights[name] = drawn.get(key, array)
+    for name, row in _padding_rows(model).items():
+        if not state[name][row].any():
+            weights[name][row] = 0.0
     return weights

@@ -12,6 +12,7 @@ from ...backends.protocol import Array
 from ...errors import TwinlensError
 from .case import Case, Trial
 from .dtypes import DTYPES, rounded
+from .laboratory import FORMULAS
 
 
 def weights(case: Case) -> Iterator[Trial]:
@@ -25,6 +26,15 @@ def weights(case: Case) -> Iterator[Trial]:
         if len(chosen) > 1:
             cause, text = "weights", f"all of {', '.join(chosen)} differ; {text}"
         yield Trial(cause, text, _with(case, chosen), case.b.output)
+
+
+def turned(case: Case) -> Iterator[Trial]:
+    """B's layer is of the user's own, and multiplies by the matrix of A's linear layer the other way round."""
+    a, b = case.a.recipe, case.b.recipe
+    if a is not None and b is not None and a.family == "linear" and b.family not in FORMULAS:
+        text = f"{case.b.title} multiplies by the matrix of {case.a.title} transposed, in a class of the user's own"
+        guess = a.changed(weights={"weight": a.weights["weight"].T}).compute(case.inputs[0])
+        yield Trial("transposed weight", text, case.a.output, guess)
 
 
 def _equal(a: Mapping[str, Array], b: Mapping[str, Array], name: str) -> bool:

@@ -14,7 +14,7 @@ from .by_input import channel_order, layout, normalisation
 from .by_precision import rounding
 from .by_randomness import active_dropout
 from .by_settings import all_that_differs, batch_statistics, kinds, settings
-from .by_weights import weights
+from .by_weights import turned, weights
 from .case import Case, Experiment, Trial
 from .gap import relative_l2
 from .result import CERTAIN, LIKELY, Cause
@@ -22,6 +22,7 @@ from .result import CERTAIN, LIKELY, Cause
 EXPERIMENTS: tuple[tuple[Experiment, bool], ...] = (
     (settings, False),
     (weights, False),
+    (turned, True),
     (kinds, False),
     (all_that_differs, False),
     (batch_statistics, True),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ...backends.failures import in_one_line
+from ..settings import differing_settings
 from .by_gradient import explained_backward
 from .causes import explained
 from .evidence import Evidence
@@ -68,7 +71,16 @@ class Investigator:
             found = gap(self._record.gradients.get(door), witness.gradients.get(door))
         else:
             found = gap(self._record.values[door], witness.values[door])
-        return Place(own, other, door.call, direction, text, found.max_abs, found.relative_l2, causes)
+        possible = () if causes else tuple(self._settings(step))
+        return Place(own, other, door.call, direction, text, found.max_abs, found.relative_l2, causes, possible)
+
+    def _settings(self, step: Step) -> Iterator[str]:
+        """In what the layer, or the one that calls the functions, is set otherwise."""
+        layer = step.frame[0] if step.functions else step.door.layer
+        other = self._sides.partners.pairs.get(layer)
+        if layer and other is not None:
+            for name, mine, theirs in differing_settings(self._sides.first, self._sides.second, layer, other):
+                yield f"'{layer}' has {name} {mine} in A, {theirs} in B"
 
     def _words(self, step: Step) -> str:
         door = step.door

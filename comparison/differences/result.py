@@ -91,6 +91,8 @@ class Place:
         Between what A and B make of the same input there.
     causes : tuple of Cause
         The best explanation first; empty where no experiment explains the difference.
+    possible : tuple of str
+        There: settings that differ, and may be the cause, but were not put to the test.
     """
 
     layer: str
@@ -101,6 +103,13 @@ class Place:
     max_abs: float
     relative_l2: float
     causes: tuple[Cause, ...] = ()
+    possible: tuple[str, ...] = ()
+
+    @property
+    def unexplained(self) -> str:
+        """What is said where there are no causes."""
+        maybe = f"; a possible cause: {'; '.join(self.possible)}" if self.possible else ""
+        return f"no experiment explains it{maybe}"
 
 
 @dataclass(frozen=True)
@@ -183,7 +192,7 @@ class Difference:
             TRAINING: "The networks agree on this input, and would part in training",
         }[place.direction]
         if not place.causes:
-            return f"{where} {place.text}; no experiment explains it."
+            return f"{where} {place.text}; {place.unexplained}."
         cause = place.causes[0]
         return f"{where} {place.text}: {'' if cause.confidence == CERTAIN else 'probably '}{cause.name}."
 

@@ -33,7 +33,7 @@ def rendered(difference: Difference) -> RenderableType:
     lines: list[RenderableType] = [Text(f"A: {difference.a}\nB: {difference.b}"), _tree(difference)]
     for place in difference.places:
         lines.append(Text(_described(place), style="bold red"))
-        lines += [Text(f"  {cause}") for cause in place.causes] or [Text("  no experiment explains it")]
+        lines += [Text(f"  {cause}") for cause in place.causes] or [Text(f"  {place.unexplained}")]
     if difference.arbiter is not None:
         found = difference.arbiter
         who = f"{found.nearer} is nearer to the truth" if found.nearer else "neither is nearer to the truth"

@@ -13,6 +13,7 @@ import twinlens as tl
 from twinlens.backends import Backend
 from twinlens.comparison.exact import exact
 
+from ..frameworks import paddle
 from ..nets import pictures, randomise
 from .named_nets import layer
 
@@ -51,6 +52,12 @@ def test_layers_that_a_framework_rounds_agree(both: tuple[Backend, Backend]) -> 
     assert np.abs(plain[0] - plain[1]).max() > 1e-10 * scale
     scores = [exact(model).forward(x) for model in models]
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-13)
+
+
+def test_a_batch_norm_with_channels_last_normalises_them() -> None:
+    net = randomise(tl.wrap(paddle.nn.Sequential(paddle.nn.BatchNorm2D(8, data_format="NHWC"), paddle.nn.Flatten())))
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 8))
+    np.testing.assert_allclose(exact(net).forward(x), tl.wrap(net.net, dtype="float64").forward(x), atol=1e-6)
 
 
 # None of these numbers has a place among those of single precision.

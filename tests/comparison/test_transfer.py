@@ -13,6 +13,7 @@ import twinlens as tl
 from twinlens.backends import Backend, Model
 from twinlens.errors import BackendError, WeightsError
 
+from ..frameworks import paddle, torch
 from ..nets import linear_net, pictures, power_net, randomise, small_net
 
 
@@ -62,6 +63,70 @@ def test_a_parameter_of_the_users_own_is_not_turned(both: tuple[Backend, Backend
         end = power_net(destination, np.zeros((4, 4)), 1)
         tl.transfer(power_net(source, weights, 1), end)
         np.testing.assert_allclose(end.forward(np.eye(4)), weights.T, rtol=1e-14)
+
+
+def parameter(backend: Backend, shape: list[int]) -> Any:
+    if backend.name == "torch":
+        return torch.nn.Parameter(torch.ones(shape))
+    return paddle.create_parameter(shape, "float32")
+
+
+def own_linear(backend: Backend, turned: bool) -> Any:
+    """A network of one linear layer, which is of the user's own and keeps its matrix in torch's layout or turned."""
+    base: Any = torch.nn.Module if backend.name == "torch" else paddle.nn.Layer
+
+    class Own(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.bias = parameter(backend, [6, 6]), parameter(backend, [6])
+
+        def forward(self, x: Any) -> Any:
+            return x @ (self.weight if turned else self.weight.T) + self.bias
+
+    return native_nn(backend).Sequential(Own())
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_layer_of_the_users_own_that_wants_its_matrix_turned_is_noticed(
+    both: tuple[Backend, Backend], given: bool, rng: np.random.Generator
+) -> None:
+    x = rng.normal(size=(3, 6)) if given else None
+    for first, second in product(both, both):
+        nn = native_nn(first)
+        report = tl.transfer(nn.Sequential(nn.Linear(6, 6)), own_linear(second, turned=True), x)
+        assert report.how == "name"
+        assert report.scores is not None
+        assert report.scores > 0.1
+        assert "THE OUTPUTS DIFFER" in str(report)
+        assert "'0' is of a class of your own in the destination" in report.differences[0]
+
+
+def test_a_layer_of_the_users_own_that_agrees_is_not_complained_of(both: tuple[Backend, Backend]) -> None:
+    for first, second in product(both, both):
+        nn = native_nn(first)
+        report = tl.transfer(nn.Sequential(nn.Linear(6, 6)), own_linear(second, turned=False))
+        assert report.scores is not None
+        assert report.scores < 1e-5
+        assert report.differences == ()
+
+
+def test_outputs_that_cannot_be_compared_are_not_said_to_differ(both: tuple[Backend, Backend]) -> None:
+    source, destination = linear_net(both[0], np.array([[np.nan, 1.0]])), linear_net(both[1], np.zeros((1, 2)))
+    assert tl.transfer(source, destination, np.ones((1, 2))).scores is None
+    destination = linear_net(both[1], np.zeros((1, 2)))
+    assert tl.transfer(linear_net(both[0], np.ones((1, 2))), destination, np.ones((1, 3))).scores is None
+
+
+def test_diff_finds_the_matrix_that_is_the_wrong_way_round(
+    both: tuple[Backend, Backend], rng: np.random.Generator
+) -> None:
+    x = rng.normal(size=(3, 6))
+    for first, second in product(both, both):
+        nn = native_nn(first)
+        pair = nn.Sequential(nn.Linear(6, 6)), own_linear(second, turned=True)
+        tl.transfer(*pair)
+        for found in (tl.diff(*pair, x), tl.diff(*pair[::-1], x)):
+            assert [(cause.name, cause.confidence) for cause in found.causes] == [("transposed weight", "certain")]
 
 
 def test_the_report_says_what_went_where(both: tuple[Backend, Backend]) -> None:

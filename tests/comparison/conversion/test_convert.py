@@ -50,6 +50,22 @@ def test_a_students_network_is_the_same_on_paddle(name: str) -> None:
         np.testing.assert_array_equal(built.state()[key], array)
 
 
+SET = [
+    "ELU(0.3)", "CELU(0.3)", "SELU(1.1, 1.3)", "Softshrink(0.1)", "Hardtanh(-0.5, 0.7)", "Softplus(0.3, 1)", "RReLU()",
+    "Dropout(0.4, mode='downscale_in_infer')", "ThresholdedReLU(0.1)", "LeakyReLU(0.3)", "BatchNorm1D(6, epsilon=0.3)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", SET)
+def test_layers_of_paddle_may_be_set_to_numbers_that_single_precision_does_not_hold(layer: str) -> None:
+    need("paddle")
+    net = paddle.nn.Sequential(paddle.nn.Linear(6, 6), eval(f"nn.{layer}", {"nn": paddle.nn}), paddle.nn.Linear(6, 3))
+    source = randomise(tl.wrap(net, input_shape=(6,)))
+    x = np.random.default_rng(0).normal(size=(4, 6))
+    # The rebuilt network has Paddle's numbers; only the gradient of SELU multiplies two of them in single precision.
+    assert_same_network(source, convert(source), x, 1e-6 if "SELU" in layer else EXACT[0])
+
+
 def _thin(name: str) -> Any:
     """Networks of torchvision with all their kinds of layers and few channels."""
     from twinlens.backends.torch_backend import import_torchvision

@@ -92,6 +92,8 @@ SHAPES = {
     "concat": lambda x: paddle.concat([x, x * 2], axis=1),
     "stack": lambda x: paddle.stack([x, x * 2], axis=1),
     "split": lambda x: paddle.concat(paddle.split(x, [1, 3], axis=1)[::-1], axis=1),
+    "split the rest": lambda x: paddle.split(x, [1, -1], axis=1)[1],
+    "split the rest from the end": lambda x: paddle.split(x, [-1, 2], axis=-1)[0],
     "split evenly": lambda x: paddle.split(x, 2, axis=1)[1],
     "chunk": lambda x: paddle.chunk(x, 2, axis=2)[0],
     "unbind": lambda x: sum(paddle.unbind(x, axis=1)),

@@ -9,7 +9,7 @@ import pytest
 from twinlens.comparison.conversion.from_paddle_layers import LAYERS
 
 from ...frameworks import need, paddle
-from .rebuilding import Gap, gap, gaps, randomised, side_by_side
+from .rebuilding import Gap, formula, gap, gaps, randomised, side_by_side
 
 PICTURE, ROW, VOLUME, FLAT = (2, 4, 9, 10), (2, 4, 9), (2, 4, 5, 6, 7), (3, 8)
 
@@ -46,6 +46,7 @@ EXACT = {
         PReLU(10, data_format="NHWC"); ELU(0.7); CELU(0.6); GELU(); GELU(True);
         Hardshrink(0.3); Hardswish(); Hardtanh(-0.3, 0.7); LogSigmoid(); LogSoftmax(1); Mish(); ReLU(); ReLU6();
         SELU(1.2, 1.5); Sigmoid(); Silu(); Softmax(); Softmax(1); Softmax2D(); Softplus(); Softplus(2.0, 5);
+        Softplus(0.3, 1); RReLU(); RReLU(0.1, 0.3);
         Softshrink(0.3); Softsign(); Swish(); Tanh(); Tanhshrink(); ThresholdedReLU(); ThresholdedReLU(0.2, 0.1);
         Maxout(2); GLU(1); Identity(); Flatten(); Flatten(2, 3); Flatten(0, 1); Unflatten(1, [2, 2]); Dropout(0.3);
         Dropout(0.3, mode="downscale_in_infer"); Dropout(0.3, axis=1); Dropout2D(0.3); AlphaDropout(0.3);
@@ -63,7 +64,7 @@ EXACT = {
 # Paddle computes these, or their gradients, in single precision; the first four up to 2.6 only.
 ROUNDED = {
     PICTURE: """LeakyReLU(); LeakyReLU(0.3); GroupNorm(2, 4, epsilon=0.3); Pad2D(1, value=0.3);
-        Hardsigmoid(); SELU(); RReLU(); RReLU(0.1, 0.3); AvgPool2D(2); AvgPool2D(3, 2, 1);
+        Hardsigmoid(); SELU(); AvgPool2D(2); AvgPool2D(3, 2, 1);
         AvgPool2D(3, 2, "SAME");
         AvgPool2D(3, 2, 1, exclusive=False); AvgPool2D(3, 2, 1, ceil_mode=True); AvgPool2D(2, 2, 1, ceil_mode=True);
         AvgPool2D(2, 2, 1, ceil_mode=True, exclusive=False); AvgPool2D(3, 2, "SAME", exclusive=False);
@@ -142,15 +143,24 @@ def test_layers_that_paddle_computes_in_single_precision_agree_to_it(spelling: s
     assert found.gradient < 2e-5
 
 
-@pytest.mark.parametrize("padding_idx", [None, 1])
+@pytest.mark.parametrize("padding_idx", [None, 1, -1])
 def test_embeddings_compute_the_same_in_torch(padding_idx: int | None) -> None:
     net = randomised(paddle.nn.Sequential(paddle.nn.Embedding(7, 3, padding_idx=padding_idx)))
     assert gap(net, np.array([[0, 1, 6], [1, 2, 2]])).values == 0
 
 
-def test_an_embedding_gives_zeros_for_the_padding_index_whatever_its_row_holds() -> None:
-    net = randomised(paddle.nn.Sequential(paddle.nn.Embedding(7, 3, padding_idx=1)))
+@pytest.mark.parametrize("padding_idx", [1, -1, -6])
+def test_an_embedding_gives_zeros_for_the_padding_index_whatever_its_row_holds(padding_idx: int) -> None:
+    net = randomised(paddle.nn.Sequential(paddle.nn.Embedding(7, 3, padding_idx=padding_idx)))
     need("paddle").load(net, {"0.weight": np.ones((7, 3))})
+    assert gap(net, np.array([[0, 1, 6], [1, 2, 2]])).values == 0
+
+
+def test_an_embedding_as_a_function_counts_its_padding_index_from_the_end() -> None:
+    net = formula(
+        lambda net, x: paddle.nn.functional.embedding(x, net.table.weight, padding_idx=-1),
+        table=paddle.nn.Embedding(7, 3),
+    )
     assert gap(net, np.array([[0, 1, 6], [1, 2, 2]])).values == 0
 
 

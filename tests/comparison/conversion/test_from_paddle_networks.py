@@ -10,6 +10,8 @@ import pytest
 from twinlens.backends import wrap
 from twinlens.comparison.conversion.convert import convert
 from twinlens.comparison.conversion.from_paddle import torch_network
+from twinlens.errors import LayerError
+from twinlens.methods import explain
 
 from ...frameworks import need, paddle
 from .rebuilding import formula, gap, randomised, rebuilt
@@ -152,6 +154,61 @@ def test_a_rebuilt_network_can_be_copied_and_pickled_with_all_its_layers(nets: A
         assert (other(x) == built(x)).all()
         other.fc.weight.data.zero_()
         assert built.fc.weight.abs().sum() > 0
+
+
+class ChannelsLast(paddle.nn.Layer if paddle else object):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = paddle.nn.Conv2D(3, 8, 3, data_format="NHWC", padding=1)
+        self.norm = paddle.nn.BatchNorm2D(8, data_format="NHWC")
+        self.fc = paddle.nn.Linear(8, 5)
+
+    def forward(self, x: Any) -> Any:
+        return self.fc(paddle.nn.functional.relu(self.norm(self.conv(x))).mean([1, 2]))
+
+
+def test_a_rebuilt_network_knows_the_layers_whose_channels_come_last() -> None:
+    built, torch = rebuilt(ChannelsLast(), _pictures(2, 3, 8).astype("float32")), need("torch")
+    for net in (built, copy.deepcopy(built), pickle.loads(pickle.dumps(built)), torch.converted(built, "float64")):
+        known = [name for name, layer in torch.modules(net).items() if torch.has_channels_last(layer)]
+        assert known == ["conv", "norm"]
+    assert list(torch.state(built)) == list(need("paddle").state(ChannelsLast()))
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("gradcam", {"layer": "conv", "target": 1}),
+        ("eigencam", {"layer": "conv", "target": 1}),
+        ("filter_visualisation", {"layer": "conv", "filter": 0}),
+        ("lrp", {"target": 1}),
+    ],
+)
+def test_methods_that_read_channels_refuse_both_twins_alike(method: str, params: dict[str, Any]) -> None:
+    x = np.random.default_rng(0).random((2, 8, 8, 3)).astype("float32")
+    source = wrap(ChannelsLast())
+    said = []
+    for model in (source, convert(source, x=x)):
+        with pytest.raises(LayerError, match="channels on the last axis") as caught:
+            explain(model, x, method, **params)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("cell", ["SimpleRNNCell", "LSTMCell", "GRUCell"])
+def test_states_that_start_at_zero_follow_the_network_into_double_precision(cell: str) -> None:
+    net = formula(lambda net, x: net.rnn(x)[0], rnn=paddle.nn.RNN(getattr(paddle.nn, cell)(4, 3)))
+    x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")
+    model = convert(wrap(net), x=x)
+    assert np.allclose(wrap(model.net, dtype="float64").forward(x), wrap(net).forward(x), atol=1e-6)
+
+
+def test_numbers_that_a_layer_makes_follow_its_input(nets: Any) -> None:
+    net = formula(lambda x: paddle.full_like(x, 0.1) + paddle.zeros([3]) + paddle.full([3], 0.1))
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype("float32")
+    built = rebuilt(net, x)
+    assert built.code.count("torch.float32") == 1  # of 0.1, which double precision would be another number
+    assert str(built.double()(need("torch").asarray(x, "float64")).dtype) == "torch.float64"
 
 
 def test_parameters_that_were_not_trained_are_not_trained_in_torch(nets: Any) -> None:

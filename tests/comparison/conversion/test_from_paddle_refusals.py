@@ -226,3 +226,14 @@ def test_an_example_without_a_sample_is_refused(example: Any) -> None:
 
 def test_an_example_that_the_network_does_not_take_is_refused() -> None:
     assert "does not run" in _refusal(paddle.nn.Sequential(paddle.nn.Linear(5, 3)), FLOATS)
+
+
+@pytest.mark.parametrize(("inside", "where"), [(False, "the network"), (True, "layer '0'")])
+def test_a_network_that_to_static_compiled_is_refused_with_the_way_back(inside: bool, where: str) -> None:
+    compiled = paddle.jit.to_static(paddle.nn.Linear(6, 3))
+    net = paddle.nn.Sequential(compiled) if inside else compiled
+    text = _refusal(net, FLOATS)
+    assert f"to_static has compiled {where}," in text
+    assert "rollback" in text
+    compiled.forward.rollback()
+    assert torch_network(net, FLOATS) is not None

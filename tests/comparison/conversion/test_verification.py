@@ -130,6 +130,64 @@ def test_whole_numbers_stay_whole() -> None:
     assert found.scores == found.gradient == 0
 
 
+def _embedded(nn: Any, **settings: Any) -> Model:
+    return randomise(tl.wrap(nn.Sequential(nn.Embedding(5, 3, **settings), nn.Flatten())))
+
+
+def test_padding_is_tried_where_the_input_holds_none() -> None:
+    source, built = _embedded(paddle.nn, padding_idx=-1), _embedded(torch.nn)
+    built.load_state(source.state())
+    with pytest.raises(ModelError, match="scores differ"):
+        verified(source, built, np.array([[0, 3], [3, 1]]))
+
+
+def test_padding_of_zeros_passes_on_either_framework() -> None:
+    source, built = _embedded(paddle.nn, padding_idx=2), _embedded(torch.nn, padding_idx=2)
+    state = source.state()
+    state["0.weight"][2] = 0.0
+    for model in (source, built):
+        model.load_state(state)
+    for pair in ((source, built), (built, source)):
+        assert verified(*pair, np.array([[0, 2], [3, 1]])).scores == 0
+
+
+def test_padding_that_the_network_does_not_take_there_is_not_tried() -> None:
+    class Two(paddle.nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.large, self.small = paddle.nn.Embedding(9, 3, padding_idx=-1), paddle.nn.Embedding(4, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.large(x) + self.small(x)
+
+    assert tl.twin(Two(), x=np.array([[0, 3], [3, 1]])).backend.name == "torch"
+
+
+class SumsToOne(paddle.nn.Layer):
+    """The sum of a softmax is 1 whatever the input: the gradient is 0 but for rounding."""
+
+    def __init__(self, slope: float = 0.0) -> None:
+        super().__init__()
+        self.fc, self.slope = paddle.nn.Linear(4, 3), slope
+
+    def forward(self, x: Any) -> Any:
+        return self.fc(paddle.nn.functional.softmax(x, 1).sum(1) + self.slope * x[:, 0])
+
+
+def test_rounding_is_not_held_against_a_gradient_of_zero() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
+    assert tl.twin(SumsToOne(), x=x).backend.name == "torch"
+
+
+def test_a_gradient_that_should_be_zero_and_is_not_is_refused() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
+    built = tl.twin(SumsToOne(1e-9), x=x)
+    source = tl.wrap(SumsToOne())
+    source.load_state(built.state())
+    with pytest.raises(ModelError, match="differ"):
+        verified(source, built, x)
+
+
 class Casts(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
