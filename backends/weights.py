@@ -30,6 +30,7 @@ from .protocol import Array
 from .torch_file import read_torch_file, rehearse
 
 _NESTS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "params", "weights")
+_ZIP = b"PK\3\4"
 _PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
 
 _SAFETENSORS_DTYPES = {
@@ -63,12 +64,15 @@ class Weights:
         The header of a ``.safetensors`` file; empty for other formats.
     widened : tuple of str
         Names of the arrays that are bfloat16 in the file.
+    beside : tuple of str
+        Keys under which the file holds other weights, such as a running mean of these; they were not read.
     """
 
     arrays: dict[str, Array]
     framework: str
     metadata: dict[str, str] = field(default_factory=dict)
     widened: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def read_weights(path: str | os.PathLike[str]) -> Weights:
@@ -171,9 +175,15 @@ def write_weights(
         raise CheckpointError(error.cause, "Check the folder and the space on the disk.") from error
 
 
-def _weights(arrays: Mapping[str, Array], framework: str, metadata: Mapping[str, str] | None = None) -> Weights:
+def _weights(
+    arrays: Mapping[str, Array],
+    framework: str,
+    metadata: Mapping[str, str] | None = None,
+    beside: tuple[str, ...] = (),
+) -> Weights:
     marked = tuple(name for name, array in arrays.items() if isinstance(array, Widened))
-    return Weights({name: np.asarray(a) for name, a in arrays.items()}, framework, dict(metadata or {}), marked)
+    plain = {name: np.asarray(a) for name, a in arrays.items()}
+    return Weights(plain, framework, dict(metadata or {}), marked, beside)
 
 
 def _first_line(error: Exception) -> str:
@@ -208,11 +218,11 @@ def _read_torch(path: Path) -> Weights:
     except UnsafeCheckpointError:
         # What is sound beside a whole module, or inside of it, can be had without making the module.
         try:
-            return _weights(_state(read_torch_file(path, modules=True), path), "torch")
+            return _stated(read_torch_file(path, modules=True), path, "torch")
         except CheckpointError:
             pass
         raise
-    return _weights(_state(content, path), "torch")
+    return _stated(content, path, "torch")
 
 
 def _plain_content(path: Path) -> Any:
@@ -246,7 +256,7 @@ def _unsafe(path: Path, asked: str, save: str) -> UnsafeCheckpointError:
     )
 
 
-def _array(value: Any, allowance: Allowance) -> Array | None:
+def _array(value: Any, allowance: Allowance, path: Path) -> Array | None:
     """A leaf of a state dict as an array; None for what is no array of numbers."""
     if isinstance(value, np.ndarray):
         return value
@@ -256,14 +266,40 @@ def _array(value: Any, allowance: Allowance) -> Array | None:
     allowance.spend(tensor.numel() * tensor.element_size())
     if str(tensor.dtype) == "torch.bfloat16":
         return np.array(tensor.contiguous().float().numpy()).view(Widened)
-    return np.array(tensor.contiguous().numpy())
+    try:
+        return np.array(tensor.contiguous().numpy())
+    except (TypeError, RuntimeError) as error:
+        kind = str(tensor.dtype if str(tensor.layout) == "torch.strided" else tensor.layout).removeprefix("torch.")
+        raise CheckpointError(
+            f"'{path}' holds a tensor of the kind {kind}, which NumPy does not have.",
+            "Save it as an ordinary one: t.float(), t.dequantize() or t.to_dense().",
+        ) from error
+
+
+def _stated(content: Any, path: Path, framework: str) -> Weights:
+    """The state dict in what a file holds, and under which keys it holds others."""
+    state = _state(content, path)
+    return _weights(state, framework, beside=_beside(content))
+
+
+def _beside(content: Any) -> tuple[str, ...]:
+    if not isinstance(content, Mapping):
+        return ()
+    states = [name for name, value in content.items() if _is_state(value)]
+    read = next((name for name in _NESTS if isinstance(content.get(name), Mapping)), None)
+    return tuple(str(name) for name in states if name != read)
+
+
+def _is_state(value: Any) -> bool:
+    arrays = value.values() if isinstance(value, Mapping) else ()
+    return bool(arrays) and all(isinstance(each, np.ndarray) or hasattr(each, "detach") for each in arrays)
 
 
 def _state(content: Any, path: Path) -> dict[str, Array]:
     """Find the state dict in what a file holds and take off what wrappers have added to its names."""
     if isinstance(content, Mapping):
         allowance = Allowance(path)
-        arrays = {name: _array(value, allowance) for name, value in content.items()}
+        arrays = {name: _array(value, allowance, path) for name, value in content.items()}
         if arrays and all(isinstance(name, str) and array is not None for name, array in arrays.items()):
             state = {name: array for name, array in arrays.items() if array is not None}
             for prefix in _PREFIXES:
@@ -284,8 +320,14 @@ def _state(content: Any, path: Path) -> dict[str, Array]:
 
 
 def _read_paddle(path: Path) -> Weights:
+    with path.open("rb") as file:
+        begin = file.read(4)
+    # Old protocols begin with a letter or a bracket; so do no pictures, and no archives but zips.
+    if begin == _ZIP or (begin[0] > 127 and not begin.startswith(pickle.PROTO)):
+        cure = "If torch.save wrote it, let its name end in .pth." if begin == _ZIP else "Check where it came from."
+        raise CheckpointError(f"'{path}' is no file of paddle.save.", cure)
     try:
         content = read_paddle_file(path)
     except Refused as refused:
         raise _unsafe(path, str(refused), "paddle.save(net.state_dict(), path)") from None
-    return _weights(_state(content, path), "paddle")
+    return _stated(content, path, "paddle")

@@ -164,6 +164,8 @@ def _facts(weights: Weights, spoken: str) -> list[str]:
     for dtype, count in others.items():
         only = ", which Paddle loads only into a network of that type" if spoken == "paddle" else ""
         facts.append(f"{count} arrays are {dtype}, as in the source{only}")
+    if weights.beside:
+        facts.append(f"other weights in the file are left out: {', '.join(weights.beside)}")
     left_out = len(weights.arrays) - len(without_training(weights.arrays))
     if left_out:
         facts.append(f"{left_out} arrays of the training (last epoch, optimiser) are left out")

@@ -237,6 +237,40 @@ def test_a_model_inside_of_itself_is_refused(tmp_path: Path, torch: Any) -> None
         read_weights(tmp_path / "w.pth")
 
 
+@pytest.mark.parametrize("kind", ["float8_e4m3fn", "qint8", "sparse_coo"])
+def test_a_sound_tensor_that_numpy_lacks_is_named(tmp_path: Path, torch: Any, kind: str) -> None:
+    made = {
+        "float8_e4m3fn": lambda t: t.to(torch.float8_e4m3fn),
+        "qint8": lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8),
+        "sparse_coo": lambda t: t.to_sparse(),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.save({"weight": made[kind](torch.eye(3))}, tmp_path / "a.pth")
+        with pytest.raises(CheckpointError, match=rf"of the kind {kind}.*t\.to_dense\(\)"):
+            read_weights(tmp_path / "a.pth")
+
+
+def test_other_weights_in_a_file_are_said(tmp_path: Path, torch: Any) -> None:
+    ones, zeros = ({"weight": fill(3)} for fill in (torch.ones, torch.zeros))
+    training = {"state": {0: {"step": 1}}, "param_groups": []}
+    torch.save({"ema": zeros, "model": ones, "optimizer": training, "epoch": 3}, tmp_path / "a.pth")
+    found = read_weights(tmp_path / "a.pth")
+    assert_same(found.arrays, {"weight": np.ones(3, np.float32)})
+    assert found.beside == ("ema",)
+    torch.save({"model": ones, "optimizer": training}, tmp_path / "b.pth")
+    assert read_weights(tmp_path / "b.pth").beside == ()
+
+
+def test_a_file_of_torch_under_the_name_of_paddles_is_told_from_a_program(tmp_path: Path, torch: Any) -> None:
+    torch.save({"weight": torch.ones(3)}, tmp_path / "a.pdparams")
+    with pytest.raises(CheckpointError, match=r"no file of paddle\.save\..*\.pth"):
+        read_weights(tmp_path / "a.pdparams")
+    (tmp_path / "b.pdparams").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    with pytest.raises(CheckpointError, match=r"no file of paddle\.save\. Check where it came from"):
+        read_weights(tmp_path / "b.pdparams")
+
+
 def test_a_script_archive_is_refused(tmp_path: Path, torch: Any) -> None:
     torch.jit.save(torch.jit.trace(torch.nn.ReLU(), torch.ones(2)), tmp_path / "w.pt")
     with pytest.raises(UnsafeCheckpointError, match="TorchScript"):

@@ -306,6 +306,15 @@ def test_nan_is_refused_and_infinity_is_stated(tmp_path: Path, ending: str) -> N
     assert read_weights(tmp_path / "out.safetensors").arrays["mask"].tolist() == [0, -np.inf]
 
 
+@pytest.mark.usefixtures("both")
+def test_other_weights_in_the_source_are_stated(tmp_path: Path) -> None:
+    ones = {"w": frameworks.torch.ones(3)}
+    frameworks.torch.save({"model": ones, "ema": {"w": frameworks.torch.zeros(3)}}, tmp_path / "a.pth")
+    report = convert_checkpoint(tmp_path / "a.pth", tmp_path / "b.pdparams")
+    assert "other weights in the file are left out: ema" in report.notes
+    assert read_weights(tmp_path / "b.pdparams").arrays["w"].tolist() == [1, 1, 1]
+
+
 def test_a_type_that_paddle_has_not_is_named(tmp_path: Path) -> None:
     write_weights(tmp_path / "a.safetensors", {"codes": np.arange(3, dtype=np.uint32)})
     with pytest.raises(WeightsError, match="'codes' holds uint32"):
