@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import LayerError, NoGradientError
+from .layer_outputs import no_tensor
 from .protocol import Array, Handle, Net, Tensor
 
 if TYPE_CHECKING:
@@ -96,9 +97,7 @@ class Capture:
             if self._model.measuring:
                 return
             if not backend.is_tensor(output):
-                raise LayerError(
-                    f"Layer '{name}' returns a {type(output).__name__}, not one tensor.", "Capture a layer inside it."
-                )
+                raise no_tensor(self._model, name, output)
             self._activations[name].append(backend.numpy(output))
             self._runs_seen[name].append(self._run)
             if self._wants_gradients:

@@ -20,12 +20,12 @@ from ..errors import (
     TargetError,
     suggest,
 )
-from .apart import check_apart, check_real
 from .capture import Capture
 from .chunks import BatchSize, SampleBytes, chunk_size, chunks
 from .copies import converted
 from .failures import in_one_line, raised_by
 from .inputs import checked_input
+from .layer_outputs import check_apart, check_real, no_tensor
 from .layer_table import LayerInfo, layer_table
 from .objective import Of, Target, check_of, class_targets, objective, whole_numbers
 from .protocol import Array, Backend, Handle, Net, Tensor
@@ -282,7 +282,7 @@ class Model:
                     "Choose a layer that it uses exactly once; of a compiled network, wrap the one it was made from.",
                 )
             if not self.backend.is_tensor(place[0]):
-                raise LayerError(f"Layer '{layer}' returns a {type(place[0]).__name__}.", "Choose a layer inside it.")
+                raise no_tensor(self, layer, place[0])
         return scores, [place[0] for place in found]
 
     def explained(self, scores: Tensor, target: Target, of: Of) -> Tensor:

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ...backends.apart import check_apart
 from ...backends.chunks import BatchSize, chunk_size, chunks
+from ...backends.layer_outputs import check_apart
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target, class_targets
 from ...errors import NoGradientError, NonFiniteError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...backends.apart import check_real
 from ...backends.chunks import BatchSize
+from ...backends.layer_outputs import check_real
 from ...backends.model import Model
 from ...backends.objective import Of, Target
 from ..baselines import Baseline

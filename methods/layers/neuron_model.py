@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...backends.apart import check_real
+from ...backends.layer_outputs import check_real
 from ...backends.model import Model
 from ...backends.protocol import Tensor
 from ..explanation import Array

@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ...backends.apart import check_apart, check_real
 from ...backends.chunks import BatchSize, chunk_size, chunks
+from ...backends.layer_outputs import check_apart, check_real
 from ...backends.model import Model
 from ...backends.objective import Of, Target, class_targets
 from ...backends.protocol import Tensor

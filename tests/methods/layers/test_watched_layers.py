@@ -105,6 +105,15 @@ def test_booleans_and_complex_numbers_have_no_gradient(backend: Backend, method:
             tl.explain(tl.wrap(net, dtype=dtype), inputs(), method, layer="phase", **GRADIENT_METHODS[method])
 
 
+def test_the_cure_for_a_tuple_names_a_layer_inside_only_where_there_is_one(backend: Backend) -> None:
+    nested = native(backend, {"inner": linear(backend, 6, 6)}, lambda net, x: (net.inner(x), x))
+    layers = {"nested": nested, "alone": step(backend, lambda x: (x, x)), "head": linear(backend, 6, 3)}
+    model = tl.wrap(native(backend, layers, lambda net, x: net.head(net.alone(net.nested(x)[0])[0])))
+    for layer, cure in (("nested", "Choose a layer inside it"), ("alone", "Choose the layer that takes")):
+        with pytest.raises(tl.errors.LayerError, match=f"'{layer}' returns a tuple, not one tensor. {cure}"):
+            tl.explain(model, inputs(), "layer_activation", layer=layer)
+
+
 def test_complex_scores_are_refused(backend: Backend) -> None:
     net = native(backend, {"head": linear(backend, 6, 3)}, lambda net, x: net.head(x) * 1j)
     with pytest.raises(tl.errors.ModelError, match="complex"):

@@ -1,4 +1,4 @@
-"""Whether a gradient can be taken at a layer: the network goes on with a copy of what the layer returns."""
+"""What a layer returns, and whether the network can go on with a copy of it, at which a gradient is taken."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from .protocol import Array, Net, Tensor
 
 if TYPE_CHECKING:
     from .model import Model
+
+
+def no_tensor(model: Model, layer: str | Net, output: Any) -> LayerError:
+    """The error for a layer that returns anything but one tensor."""
+    inside = len(model.backend.modules(model.layer(layer))) > 1
+    return LayerError(
+        f"Layer '{layer}' returns a {type(output).__name__}, not one tensor.",
+        "Choose a layer inside it." if inside else "Choose the layer that takes what you need out of it.",
+    )
 
 
 def check_real(dtype: str, layer: str | Net) -> None:
