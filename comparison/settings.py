@@ -22,7 +22,7 @@ def setting_differences(first: Model, second: Model, pairing: Pairing) -> list[s
     theirs = second.backend.modules(second.net)
     names |= {name: name for name in first.backend.modules(first.net) if name in theirs and name not in taken}
     return [
-        f"{_title(a)} has {key} {mine}, {_title(b)} has {other}"
+        f"{title(a)} has {key} {mine}, {title(b)} has {other}"
         for a, b in names.items()
         for key, mine, other in differing_settings(first, second, a, b)
     ]
@@ -43,7 +43,8 @@ def settings(layer: Net, kind: str) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not _MISSING}
 
 
-def _title(name: str) -> str:
+def title(name: str) -> str:
+    """How a layer is called in a sentence."""
     return f"'{name}'" if name else "the network itself"
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 RESULTS = "results.json"
 _FILES = {RESULTS, "report.html"}
 _FOLDERS = {"figures": {".png", ".html"}, "explanations": {".npz"}}
-# What file managers leave in folders that somebody has looked at.
-_LEFT_BY_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}
+# What file managers and Jupyter leave in folders that somebody has looked at.
+_LEFT_BY_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini", ".ipynb_checkpoints"}
 
 
 class Output:

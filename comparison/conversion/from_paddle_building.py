@@ -92,7 +92,7 @@ class Builder:
     def _mark(self, layer: Net, module: Any) -> None:
         if self._backend.has_channels_last(layer):
             # For `TorchBackend.has_channels_last`; a plain attribute of a graph would not survive a copy.
-            module.register_buffer("_channels_last", torch.ones((), dtype=torch.bool), persistent=False)
+            module.register_buffer("_channels_last", torch.ones((), dtype=torch.int64), persistent=False)
         kind = self._backend.kind(layer)
         for name, t in layer._parameters.items():
             own = module._parameters.get(torch_name(kind, name)[0])

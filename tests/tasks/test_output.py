@@ -79,8 +79,15 @@ def test_a_new_run_replaces_an_earlier_one_wholly(tmp_path: Path) -> None:
 def test_a_run_with_every_kind_of_file_is_replaced(tmp_path: Path) -> None:
     for _ in range(2):
         with run_folder(tmp_path / "run") as output:
-            for name in ("figures/a.png", "figures/a.html", "figures/.DS_Store", "explanations/a.npz", "report.html"):
-                (output.folder / name).parent.mkdir(exist_ok=True)
+            for name in (
+                "figures/a.png",
+                "figures/a.html",
+                "figures/.DS_Store",
+                "figures/.ipynb_checkpoints/a-checkpoint.png",
+                "explanations/a.npz",
+                "report.html",
+            ):
+                (output.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (output.folder / name).write_bytes(b"ours")
             output.results({"twinlens": "0.1.0"})
 
