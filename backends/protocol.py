@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy.typing as npt
 
-from ..errors import LayerError, NoGradientError
+from ..errors import LayerError, ModelError
 
 Tensor: TypeAlias = Any
 """A ``torch.Tensor`` or a ``paddle.Tensor``."""
@@ -375,11 +375,11 @@ def leaving(fn: Callable[[Net, tuple[Any, ...], Any], Any]) -> Callable[..., Any
     return lambda layer, inputs, keywords, output: fn(layer, inputs or tuple(keywords.values()), output)
 
 
-def overwritten(error: RuntimeError) -> NoGradientError | None:
+def overwritten(error: RuntimeError) -> ModelError | None:
     """What a framework's complaint about a gradient means, if it is that an operation in place destroyed a value."""
     if "modified by an inplace operation" not in str(error):
         return None
-    return NoGradientError(
+    return ModelError(
         "The network overwrites, by an operation in place, numbers that its gradient needs.",
         "Write it out of place: x * 2 for x.mul_(2) or x.scale_(2), x + y for x += y, inplace=False.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -258,15 +259,18 @@ def baseline_like(baseline: Any, x: Array) -> Array:
     cure = "Pass a number, or an array of the shape of one sample or of the batch."
     try:
         given = np.asarray(baseline)
+        # Python's fractions and whole numbers of any size are numbers; texts and None would be taken for some.
+        if given.dtype.hasobject and all(isinstance(each, Number) for each in given.flat):
+            given = given.astype(np.float64)
         if given.dtype.kind in "OSU":
             raise TypeError("no numbers")
-    except (TypeError, ValueError, RuntimeError) as error:  # a tensor in the graph of a gradient, too
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # a tensor in the graph of a gradient, too
         raise InputError(f"The baseline {baseline!r} is neither a number nor an array of numbers.", cure) from error
-    # As the input itself: these would be taken for others without a word.
-    if given.dtype == np.uint8 or given.dtype.kind not in "fiu":
-        raise InputError(
-            f"The baseline holds {given.dtype}.", "Pass floating-point numbers; for pictures divide by 255 first."
-        )
+    if given.dtype.kind not in "fiu":
+        raise InputError(f"The baseline holds {given.dtype}.", "Pass floating-point numbers.")
+    # As in the input itself: 255 would be taken for white without a word.
+    if given.dtype == np.uint8 and given.any():
+        raise InputError("The baseline holds uint8.", "Pass floating-point numbers; for pictures divide by 255 first.")
     array = given.astype(x.dtype, copy=False)
     try:
         # Fewer axes would be matched from the last one: a number per sample would become one per column.

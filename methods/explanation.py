@@ -125,7 +125,7 @@ class Explanation:
             name: getattr(self, name)
             for name in ("method", "backend", "model", "seed", "seconds", "evaluations", "stopped")
         }
-        facts["params"] = {name: _written(value, f"params.{name}", arrays) for name, value in self.params.items()}
+        facts["params"] = {name: _written(value, arrays) for name, value in self.params.items()}
         if self.error is not None:
             facts["error"] = {"name": self.error.name, "meaning": self.error.meaning}
             arrays["error.values"] = self.error.values
@@ -149,7 +149,7 @@ class Explanation:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             text = str(arrays.pop("facts"))
-            facts = json.loads(text, object_hook=lambda found: arrays.pop(found[_ARRAY]) if _ARRAY in found else found)
+            facts = json.loads(text, object_hook=lambda found: arrays[found[_ARRAY]] if _ARRAY in found else found)
             error = facts.pop("error", None)
             # Older files name no arrays in their JSON.
             params = facts.pop("params") | _under("params", arrays)
@@ -185,13 +185,16 @@ def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Any]:
     return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
 
 
-def _written(value: Any, place: str, arrays: dict[str, Any]) -> Any:
-    """A parameter as JSON has it; arrays go to the others, under the name of their place."""
-    if isinstance(value, np.ndarray):
+def _written(value: Any, arrays: dict[str, Any]) -> Any:
+    """A parameter as JSON has it; arrays go to the others, numbered."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        place = f"parameter {len(arrays)}"
         arrays[place] = value
         return {_ARRAY: place}
     if isinstance(value, (list, tuple)):
-        return [_written(item, f"{place}.{i}", arrays) for i, item in enumerate(value)]
-    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
-        return {name: _written(item, f"{place}.{name}", arrays) for name, item in value.items()}
+        return [_written(item, arrays) for item in value]
+    if isinstance(value, dict) and all(isinstance(name, str) for name in value) and _ARRAY not in value:
+        return {name: _written(item, arrays) for name, item in value.items()}
     return value if value is None or isinstance(value, (str, int, float, bool)) else repr(value)

@@ -30,8 +30,8 @@ def deconvnet(
 
     Whether a unit was active does not count, only the sign of what is sent back. The rule is for ReLU and ReLU6. Other
     rectifiers keep their own gradient; those met are named in ``extras["without_rule"]``, PReLU, SELU, CELU and Mish if
-    they are layers. What is spelled otherwise (``clamp(min=0)``, ``maximum``) is not seen. A network without any ReLU
-    is refused: the result would be saliency.
+    they are layers. What is spelled otherwise (``clamp(min=0)``, ``maximum``, a recurrent layer's own) is not seen. A
+    network without any ReLU is refused: the result would be saliency.
 
     Parameters
     ----------

@@ -41,8 +41,8 @@ def deeplift(
     layers, batch norm, max and average pooling of pictures, sums, products, softmax, and the usual activations, however
     they are written. Where the paper gives no rule: max pooling credits the place of the larger maximum; a softmax,
     also the one that ``of`` asks for, shares out its difference exactly; products take the mean of both sides.
-    Operations beyond that (layer norm, a ReLU written as clamp) take the mean of their gradients at both ends, and the
-    completeness residual shows it.
+    Operations beyond that (layer norm, LSTM and GRU, a ReLU written as clamp) take the mean of their gradients at both
+    ends, and the completeness residual shows it.
 
     Parameters
     ----------

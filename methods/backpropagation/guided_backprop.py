@@ -31,7 +31,8 @@ def guided_backprop(
 
     The rule is for ReLU and ReLU6. The paper has none for other rectifiers, which keep their own gradient; those met
     are named in ``extras["without_rule"]``, PReLU, SELU, CELU and Mish if they are layers. What is spelled otherwise
-    (``clamp(min=0)``, ``maximum``) is not seen. A network without any ReLU is refused: the result would be saliency.
+    (``clamp(min=0)``, ``maximum``, a recurrent layer's own) is not seen. A network without any ReLU is refused: the
+    result would be saliency.
 
     Parameters
     ----------

@@ -29,7 +29,8 @@ def check_samples(model: Model, x: Tensor, activation: Tensor, layer: str) -> No
     make_up = (*model.make_up(backend.shape(x)[1:]), layer)
     if make_up in model.sample_first:
         return
-    count, seen = 1 if samples > 1 else 2, []
+    # Not one sample: networks that squeeze their axes take that for no batch at all.
+    count, seen = 3 if samples == 2 else 2, []
 
     def watch(_layer: Any, _inputs: Any, output: Any) -> None:
         seen.append(backend.shape(output))

@@ -265,6 +265,16 @@ def test_preprocessing_and_a_chosen_output_go_along() -> None:
     np.testing.assert_allclose(quick.forward(x), model.forward(x), rtol=1e-4, atol=1e-5)
 
 
+def test_a_network_that_divides_by_the_deviation_of_its_input_is_folded_too() -> None:
+    def forward(net: Any, x: Any) -> Any:
+        return sequence(net, (x - x.mean((1, 2, 3), keepdim=True)) / x.std((1, 2, 3), keepdim=True))
+
+    model = tl.wrap(torch_net(forward, c=convolution(), n=norm()).float())
+    quick, x = model.streamlined(pictures(1), MANY), pictures(3)
+    assert quick is not model
+    np.testing.assert_allclose(quick.forward(x), model.forward(x), rtol=1e-4, atol=1e-5)
+
+
 def test_a_forward_that_looks_into_its_layers_gives_the_plain_model() -> None:
     def forward(net: Any, x: Any) -> Any:
         return net.n(net.c(x)).mean((2, 3)) * net.n.eps

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -118,6 +121,17 @@ def test_what_is_made_of_a_picture_needs_a_picture(name: str) -> None:
 def test_a_baseline_that_is_none_is_refused(baseline: object, named: str) -> None:
     with pytest.raises(tl.errors.InputError, match=named):
         baselines(baseline, pictures(2))
+
+
+@pytest.mark.parametrize(
+    "half", [Fraction(1, 2), Decimal("0.5"), np.array([Fraction(1, 2)] * 192, object).reshape(3, 8, 8)]
+)
+def test_numbers_of_any_kind_are_baselines(half: object) -> None:
+    np.testing.assert_array_equal(one(half, pictures(2)), 0.5)
+
+
+def test_black_is_black_in_whole_numbers_too() -> None:
+    np.testing.assert_array_equal(one(np.zeros((3, 8, 8), np.uint8), pictures(2)), 0)
 
 
 def test_a_tensor_that_takes_a_gradient_is_refused_by_name(backend: Backend) -> None:

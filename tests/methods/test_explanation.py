@@ -77,8 +77,9 @@ def assert_same(found: object, expected: object, where: str = "") -> None:
                 "options": {"mask": np.eye(2, dtype=bool), "sizes": [1, np.ones(2)]},
             }
         },
+        {"params": {"a": {"b.c": np.ones(1), "b": {"c": np.zeros(1)}}, "a.b": {"c": np.full(1, 2.0)}}},
     ],
-    ids=["full", "bare", "no scale", "plain parameters", "a list with arrays", "arrays in lists in lists"],
+    ids=["full", "bare", "no scale", "plain", "a list with arrays", "arrays in lists in lists", "names with dots"],
 )
 def test_what_is_saved_is_loaded_bit_by_bit(tmp_path: Path, changes: dict[str, Any]) -> None:
     expected = some_explanation(**changes)
@@ -170,8 +171,17 @@ def test_files_whose_json_names_no_arrays_are_read(tmp_path: Path) -> None:
     facts = json.loads(str(arrays["facts"]))
     # As versions before lists of arrays wrote them.
     facts["params"] = {"steps": 5}
-    np.savez(path, **(arrays | {"facts": np.array(json.dumps(facts))}))
+    lists = {"params.baseline": np.arange(4.0), "params.background": np.ones((2, 4))}
+    np.savez(path, **(arrays | lists | {"facts": np.array(json.dumps(facts))}))
     assert_same(Explanation.load(path), expected)
+
+
+def test_what_neither_numpy_nor_json_has_is_saved_as_text(tmp_path: Path) -> None:
+    params = {"list": [np.array([1, None])], "name": {"__array__": "values"}, "whole": np.array(["a", 2], object)}
+    found = Explanation.load(some_explanation(params=params).save(tmp_path / "map.npz"))
+    assert found.params == {"list": [repr(params["list"][0])]} | {
+        name: repr(params[name]) for name in ("name", "whole")
+    }
 
 
 def test_a_target_function_leaves_its_mark_only_in_the_values(backend: Backend, tmp_path: Path) -> None:

@@ -135,6 +135,20 @@ def test_as_many_rows_as_samples_may_be_chance(backend: Backend, method: str) ->
         tl.explain(model, inputs(6), method, layer="turned", **params)
 
 
+@pytest.mark.parametrize("samples", [2, 3])
+def test_a_network_that_squeezes_a_single_sample_has_layers_for_several(backend: Backend, samples: int) -> None:
+    layers = {"first": linear(backend, 6, 6), "head": linear(backend, 6, 4)}
+    net = native(backend, layers, lambda net, x: net.head(net.first(x).squeeze()).reshape((x.shape[0], -1)))
+    found = tl.explain(tl.wrap(net), inputs(samples), "neuron_gradient", layer="head", neuron=0)
+    assert found.values.shape == (samples, 6)
+
+
+def test_an_error_names_the_batch_that_the_user_gave(backend: Backend) -> None:
+    model = tl.wrap(native(backend, {"head": linear(backend, 5, 4)}, lambda net, x: net.head(x)))
+    with pytest.raises(tl.errors.ModelError, match=r"\(3, 6\)"):
+        tl.explain(model, inputs(3), "neuron_gradient", layer="head", neuron=0)
+
+
 @pytest.mark.parametrize("samples", [1, 4])
 def test_filters_are_visualised_in_layers_with_a_row_per_picture(backend: Backend, samples: int) -> None:
     nn = backend.nn
