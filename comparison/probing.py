@@ -28,12 +28,13 @@ def difference(first: list[Array] | None, second: list[Array] | None) -> float:
     """Largest difference of what two networks returned, relative to the first's largest value; inf if not alike."""
     if first is None or second is None or [a.shape for a in first] != [b.shape for b in second]:
         return float("inf")
-    return max((_relative(a, b) for a, b in zip(first, second, strict=True)), default=float("inf"))
+    return max((relative(a, b) for a, b in zip(first, second, strict=True)), default=float("inf"))
 
 
-def _relative(a: Array, b: Array) -> float:
+def relative(a: Array, b: Array, least: float = 0.0) -> float:
+    """Largest difference of two arrays, relative to the first's largest value, or to `least` where that is larger."""
     a, b = a.astype(np.float64), b.astype(np.float64)
-    scale = np.abs(a).max(initial=0.0)
+    scale = np.abs(a).max(initial=least)
     gap = np.abs(a - b).max(initial=0.0)
     if gap == 0:
         return 0.0

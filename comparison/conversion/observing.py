@@ -11,7 +11,7 @@ import numpy as np
 from ...backends import Model
 from ...backends.protocol import Array, Net, Tensor
 from ...errors import NoGradientError
-from ..probing import difference
+from ..probing import difference, relative
 
 _LEAST_GRADIENT = 1e-4
 """Relative to the slope. At the limits of `verification` that is 1e-7 in single and 1e-13 in double precision."""
@@ -47,13 +47,7 @@ class Observation:
             return scores, [0.0 if self.gradient is other.gradient else float("inf")]
         # The gradient may be 0 but for rounding, as behind the sum of a softmax: rounding is not held against that.
         least = _LEAST_GRADIENT * self.slope
-        return scores, [_apart(a, b, least) for a, b in zip(self.gradient, other.gradient, strict=True)]
-
-
-def _apart(a: Array, b: Array, least: float) -> float:
-    scale = max(float(np.abs(a).max(initial=0.0)), least)
-    gap = float(np.abs(a.astype(np.float64) - b).max(initial=0.0))
-    return 0.0 if gap == 0 else gap / scale if scale and np.isfinite(gap) else float("inf")
+        return scores, [relative(a, b, least) for a, b in zip(self.gradient, other.gradient, strict=True)]
 
 
 def observe(model: Model, x: Array) -> Observation:
