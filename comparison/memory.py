@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import threading
@@ -9,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 
 _STATUS = Path("/proc/self/status")
+_RESET = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"
 _MIB = 1024
 _SECONDS = 0.005
 
@@ -25,8 +28,9 @@ class PeakMemory:
     Notes
     -----
     Freed memory that the C library keeps is given back before the block, so that the second of two computations is
-    not measured on memory that the first has paid for. The level is sampled every 5 ms, and the peak that the kernel
-    keeps is taken where the block has raised it. Memory on a graphics card is not seen.
+    not measured on memory that the first has paid for. The peak that the kernel keeps is set back to the level at the
+    start, and read at the end. Where the kernel does not let it be set back, it is taken if the block has raised it,
+    and else the highest level of samples 5 ms apart. Memory on a graphics card is not seen.
     """
 
     def __init__(self) -> None:
@@ -66,10 +70,12 @@ def _levels() -> tuple[int, int]:
 
 
 def _give_back() -> bool:
-    """Return freed memory to the system; whether that, and what is measured, exists here."""
+    """Return freed memory to the system and forget the peak; whether the first, and what is measured, exists here."""
     try:
         _levels()
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, KeyError, AttributeError):
         return False
+    with contextlib.suppress(OSError):
+        _RESET.write_text(_RESET_PEAK)
     return True
