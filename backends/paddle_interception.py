@@ -4,9 +4,11 @@ Layers, functions, tensor methods and the activations inside layers such as ``Ba
 table of compiled operators, which they look up by name when they run; linear and convolution, which are several
 operators, meet in a few functions. For the time of the context these names, and every module-level name that is bound
 to the same object, stand for a version that asks for a rule first. What it cannot see: static graphs (``to_static``,
-``paddle.jit.load``), fused kernels (``flash_attention``), what an object has stored as an attribute if it is a compiled
-operator or the function ``conv2d`` or ``linear``, and operations spelled otherwise (``clip(min=0)``, ``x @ w``). What
-it does not look into, because torch has it as one operation: LSTM, GRU and their like, also as cells.
+``paddle.jit.load``), what an object has stored as an attribute if it is a compiled operator or the function ``conv2d``
+or ``linear``, and operations spelled otherwise (``clip(min=0)``, ``x @ w``). What it does not look into, because torch
+has it as one operation: LSTM, GRU and their like, also as cells. Attention is seen where Paddle computes it in several
+steps, as on a CPU; kernels of a whole attention or of a whole block, as on a GPU, are refused where a rule is for what
+they hold inside.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import paddle
 from paddle.nn import functional
 
 from ..errors import MethodError, suggest
+from . import paddle_attention
 from .paddle_recurrent import recurrent
 from .protocol import OperationRule, Rules, SameOutput, Tensor
 
@@ -170,6 +173,34 @@ def _hidden(original: Callable[..., Any]) -> Callable[..., Any]:
     return stand_in
 
 
+def _written_out(original: Callable[..., Any], formula: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        return (formula if ruled(("softmax",)) else original)(*args, **kwargs)
+
+    return stand_in
+
+
+def _closed(original: Callable[..., Any], name: str, inside: tuple[str, ...]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        if ruled(inside):
+            raise MethodError(
+                f"The network calls {name}, one kernel for what is many operations, which cannot be given other rules.",
+                "Run scaled_dot_product_attention inside paddle.nn.functional.sdp_kernel(enable_math=True, "
+                "enable_flash=False, enable_mem_efficient=False), use the layers of paddle.nn in place of fused ones, "
+                "or choose a method that needs no rules, such as integrated_gradients.",
+            )
+        return original(*args, **kwargs)
+
+    return stand_in
+
+
+def ruled(keys: tuple[str, ...]) -> bool:
+    """Whether there is a rule for one of the operations."""
+    return any(not rules.keys().isdisjoint(keys) for rules in _visible.get())
+
+
 def _asking(operation: _Operation) -> Callable[..., Any]:
     @functools.wraps(operation.original)
     def stand_in(*args: Any, **kwargs: Any) -> Any:
@@ -217,6 +248,8 @@ def _stand_ins() -> dict[int, tuple[Any, Any]]:
     pairs = [(operation.original, _asking(operation)) for operation in _operations()]
     pairs += [(original, _hidden(original)) for original in _hiding()]
     pairs += [(original, _kept(original)) for original in _recomputing()]
+    pairs += [(original, _written_out(original, formula)) for original, formula in paddle_attention.written_out()]
+    pairs += [(original, _closed(original, name, inside)) for original, name, inside in paddle_attention.closed()]
     return {id(original): (original, stand_in) for original, stand_in in pairs}
 
 

@@ -1,8 +1,10 @@
 """Other rules for torch's operations, wherever a network calls them.
 
 Layers, functions, tensor methods and in-place variants all pass through torch's function mode, which is entered once
-for the outermost call. What it cannot see: operations inside TorchScript programs, ``torch.compile``d graphs and fused
-kernels (``scaled_dot_product_attention``, LSTM, GRU), and operations spelled otherwise (``clamp(min=0)``, ``x @ w``).
+for the outermost call. ``scaled_dot_product_attention`` is written out where there is a rule for softmax; torch's other
+kernels of attention are refused where a rule is for what they hold inside. What it cannot see: operations inside
+TorchScript programs, ``torch.compile``d graphs (``flex_attention`` is one), LSTM, GRU and kernels of other libraries
+(flash-attn, xFormers), and operations spelled otherwise (``clamp(min=0)``, ``x @ w``).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from ..errors import MethodError, suggest
+from . import torch_attention
 from .protocol import OperationRule, Rules, SameOutput, Tensor
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
@@ -34,7 +37,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "hardswish": ("hardswish",),
     "hardsigmoid": ("hardsigmoid",),
     "softplus": ("softplus",),
-    "softmax": ("softmax", "special_softmax"),
+    "softmax": ("softmax", "special_softmax", "_softmax", "_safe_softmax"),
     "max_pool2d": ("max_pool2d", "max_pool2d_with_indices"),
     "avg_pool2d": ("avg_pool2d",),
     "adaptive_avg_pool2d": ("adaptive_avg_pool2d",),
@@ -131,6 +134,19 @@ class _Interception(TorchFunctionMode):
         if func is functional.multi_head_attention_forward:
             with self:
                 return _open(func)(*args, **kwargs)
+        if "softmax" in self.rules and func in torch_attention.spellings():
+            with self:
+                # A mask of a class of its own, as torch.nn.attention.bias has them, says first what it stands for.
+                if types:
+                    return types[0].__torch_function__(func, types, args, kwargs)
+                return torch_attention.attention(*args, **kwargs)
+        name, inside = torch_attention.closed().get(func, ("", ()))
+        if not self.rules.keys().isdisjoint(inside):
+            raise MethodError(
+                f"The network calls {name}, one kernel for what is many operations, which cannot be given other rules.",
+                "Write it with torch.nn.functional.scaled_dot_product_attention (wrap the network that an exported "
+                "program was made from), or choose a method that needs no rules, such as integrated_gradients.",
+            )
         operation = _known().get(func)
         if operation is None or operation.key not in self.rules:
             return func(*args, **kwargs)
@@ -142,7 +158,7 @@ def _apply(
 ) -> Any:
     if any(_is_batched(value) for value in (*args, *kwargs.values())):
         raise MethodError(
-            f"The network calls {operation.name} inside torch.vmap or another of torch.func's transformations, where "
+            f"The network calls {operation.key} inside torch.vmap or another of torch.func's transformations, where "
             "no other rule can be given to it.",
             "Write its forward for a whole batch, or choose a method that needs no rules, such as saliency.",
         )

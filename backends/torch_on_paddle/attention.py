@@ -25,11 +25,18 @@ def scaled_dot_product_attention(
     scores = paddle.matmul(query * factor, key, transpose_y=True)
     if is_causal:
         attn_mask = paddle.tril(paddle.ones(scores.shape[-2:], dtype="int32")).astype("bool")
-    scores = masked(scores, attn_mask)
-    weights = functional.softmax(scores, axis=-1)
+    softmax = functional.softmax if attn_mask is None else kernel_softmax
+    weights = softmax(masked(scores, attn_mask))
     if dropout_p:
         weights = functional.dropout(weights, dropout_p, training=True)
     return paddle.matmul(weights, value)
+
+
+def kernel_softmax(scores: Any) -> Any:
+    """Softmax as in torch's fused attention: what a mask leaves nothing gets 0, also as its gradient."""
+    nothing = paddle.max(scores, axis=-1, keepdim=True) == -math.inf
+    zeros = paddle.zeros_like(scores)
+    return paddle.where(nothing, zeros, functional.softmax(paddle.where(nothing, zeros, scores), axis=-1))
 
 
 def masked(scores: Any, mask: Any) -> Any:
@@ -81,7 +88,10 @@ class MultiheadAttention(nn.Layer):  # type: ignore[name-defined]
             scores = masked(scores, _allowed(attn_mask))
         if key_padding_mask is not None:
             scores = masked(scores, _allowed(paddle.unsqueeze(key_padding_mask, [1, 2])))
-        weights = functional.dropout(functional.softmax(scores, axis=-1), self.dropout, training=self.training)
+        # Torch's own layer calls the fused attention where nobody asks for the weights.
+        masks = attn_mask is not None or key_padding_mask is not None
+        softmax = kernel_softmax if masks and not need_weights else functional.softmax
+        weights = functional.dropout(softmax(scores), self.dropout, training=self.training)
         joined = paddle.transpose(paddle.matmul(weights, v), [0, 2, 1, 3])
         out = self.out_proj(paddle.reshape(joined, [*joined.shape[:2], -1]))
         out = out if self.batch_first else paddle.transpose(out, [1, 0, 2])
