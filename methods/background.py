@@ -74,3 +74,10 @@ def worth(model: Model, baseline: Array, target: Target, of: Of, batch_size: Bat
         return mean_worth(model, baseline[:1], target, len(baseline), of, batch_size)
     explained = score(model, baseline, target, of, batch_size).explained
     return finite_scores(explained.astype(np.float64), "explained numbers")
+
+
+def stratified_draws(rng: np.random.Generator, samples: int, rows: int) -> tuple[Array, Array]:
+    """Numbers α in [0, 1], one in each of as many equal intervals, and background rows, each used equally often."""
+    alphas = (np.arange(samples) + rng.random(samples)) / samples
+    rounds = [rng.permutation(rows) for _ in range(-(-samples // rows))]
+    return alphas, np.concatenate(rounds)[:samples]

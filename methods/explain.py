@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..backends.model import Model
 from ..backends.objective import Target
-from ..errors import InputError, MethodError, ModelError, TwinlensError, suggest
+from ..errors import InputError, ModelError, TwinlensError
 from .checks import finite_values, finite_weights, independent_samples, independent_target
 from .explanation import Array, Explanation
 from .registry import Attribution, Method, get_method
@@ -51,16 +51,8 @@ def explain(
             f"The model is a {type(model).__name__}, not a twinlens Model.", "Wrap it first: twinlens.wrap(net)."
         )
     chosen = get_method(method)
-    if target is not None and not chosen.targeted:
-        raise MethodError(f"{method} has no target.", "Leave target out: its own parameters say what is explained.")
-    defaults = chosen.defaults
-    for name in params:
-        if name not in defaults:
-            raise MethodError(f"The method '{method}' has no parameter '{name}'.", suggest(name, defaults))
-    merged = defaults | params
-    for name, value in merged.items():
-        if value is inspect.Parameter.empty:
-            raise MethodError(f"The method '{method}' needs the parameter '{name}'.", f"Pass {name}=...")
+    chosen.check_target(target)
+    merged = chosen.completed(params)
     finite_weights(model)
     merged = {name: _recorded(model, value) for name, value in merged.items()}
     # A copy: what the caller does to the array afterwards must not change what was explained.
@@ -71,7 +63,7 @@ def explain(
     start = time.perf_counter()
     # A network may draw random numbers in evaluation mode too: the same ones in every call, and none of the user's.
     with model.backend.seeded(0), np.errstate(over="ignore"):
-        found = _attribution(chosen, model, x, target, merged)
+        found = attribution(chosen, model, x, target, merged)
     finite_values(found.values)
     return Explanation(
         values=found.values,
@@ -91,7 +83,8 @@ def explain(
     )
 
 
-def _attribution(method: Method, model: Model, x: Array, target: Target, params: dict[str, Any]) -> Attribution:
+def attribution(method: Method, model: Model, x: Array, target: Target, params: Mapping[str, Any]) -> Attribution:
+    """Run a method on checked inputs, with the batch in the order in memory that the network computes fastest."""
     arranged = model.arranged(x)
     if arranged is not model:
         try:

@@ -59,14 +59,14 @@ def players_of(x: Array, segments: Any = None, segment_options: Mapping[str, Any
         If the partition does not fit the samples.
     """
     options = named_options(segment_options)
-    own = None if segments is None or isinstance(segments, str) else _labels(segments)
+    own = None if segments is None or isinstance(segments, str) else partitions_of(segments, x)
     if options and (x.ndim != 4 or own is not None):
         raise MethodError(
             f"segment_options={segment_options!r} says how pictures are cut into superpixels, and none are cut here.",
             'Leave it out, or pass pictures and segments="slic", for example.',
         )
     if own is not None:
-        return [_own(each, x.shape[1:]) for each in _per_sample(own, x)]
+        return [_own(each, x.shape[1:]) for each in own]
     if x.ndim == 4:
         kind: Segmentation = segments or "slic"
         cuts = [superpixels(picture, kind, **options) for picture in x]
@@ -78,6 +78,11 @@ def players_of(x: Array, segments: Any = None, segment_options: Mapping[str, Any
         )
     count = int(np.prod(x.shape[1:]))
     return [Players(np.arange(count).reshape(x.shape[1:]), count)] * len(x)
+
+
+def partitions_of(segments: Any, x: Array) -> list[Array]:
+    """The user's own partition of each sample, read as `players_of` does."""
+    return _per_sample(_labels(segments), x)
 
 
 def _labels(segments: Any) -> Array:

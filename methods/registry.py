@@ -18,7 +18,7 @@ from .budget import Budget
 from .explanation import Array, ErrorEstimate
 
 # Families are imported when the table is first read, so that `import twinlens` stays light.
-_FAMILIES = ("gradient_based", "backpropagation", "cams", "perturbation", "layers")
+_FAMILIES = ("gradient_based", "backpropagation", "cams", "attention", "perturbation", "layers")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,31 @@ class Method:
         """Parameters and their default values; ``inspect.Parameter.empty`` marks one that must be given."""
         parameters = inspect.signature(self.function).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    def completed(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters, those left out at their defaults.
+
+        Raises
+        ------
+        MethodError
+            If one does not exist, or one that must be given is left out.
+        """
+        defaults = self.defaults
+        for name in params:
+            if name not in defaults:
+                raise MethodError(f"The method '{self.name}' has no parameter '{name}'.", suggest(name, defaults))
+        merged = defaults | dict(params)
+        for name, value in merged.items():
+            if value is inspect.Parameter.empty:
+                raise MethodError(f"The method '{self.name}' needs the parameter '{name}'.", f"Pass {name}=...")
+        return merged
+
+    def check_target(self, target: Target) -> None:
+        """Raise `MethodError` if there is a target and the method takes none."""
+        if target is not None and not self.targeted:
+            raise MethodError(
+                f"{self.name} has no target.", "Leave target out: its own parameters say what is explained."
+            )
 
     @property
     def citation(self) -> str:

@@ -3,9 +3,11 @@
 from . import (
     blur_integrated_gradients,
     expected_gradients,
+    fullgrad,
     guided_integrated_gradients,
     input_x_gradient,
     integrated_gradients,
+    noise_tunnel,
     saliency,
     smooth_taylor,
     smoothgrad,
@@ -15,9 +17,11 @@ from . import (
 __all__ = [
     "blur_integrated_gradients",
     "expected_gradients",
+    "fullgrad",
     "guided_integrated_gradients",
     "input_x_gradient",
     "integrated_gradients",
+    "noise_tunnel",
     "saliency",
     "smooth_taylor",
     "smoothgrad",

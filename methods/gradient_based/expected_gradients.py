@@ -9,7 +9,7 @@ import numpy as np
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
-from ..background import background_rows, mean_worth
+from ..background import background_rows, mean_worth, stratified_draws
 from ..budget import Budget
 from ..checks import positive_count, random_seed
 from ..estimates import completeness
@@ -100,7 +100,7 @@ def expected_gradients(
         return start
 
     for count in budget.rounds(samples):
-        plans.update({int(i): _stratified(generators[i], count, len(rows)) for i in budget.active})
+        plans.update({int(i): stratified_draws(generators[i], count, len(rows)) for i in budget.active})
         for sample, part, gradients in gradients_at(
             quick, points, budget.active, count, x.shape[1:], scored.resolved, of, batch_size
         ):
@@ -122,9 +122,3 @@ def _relative(error: ErrorEstimate) -> Array:
     relative = error.relative
     assert relative is not None
     return relative
-
-
-def _stratified(rng: np.random.Generator, samples: int, rows: int) -> tuple[Array, Array]:
-    alphas = (np.arange(samples) + rng.random(samples)) / samples
-    rounds = [rng.permutation(rows) for _ in range(-(-samples // rows))]
-    return alphas, np.concatenate(rounds)[:samples]

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, TypeAlias
-
-import numpy as np
-
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Of, Target
-from ...errors import MethodError
 from ..budget import Budget
 from ..checks import positive_count
 from ..evaluation import gradients_at, score
 from ..explanation import Array
 from ..precision import precision_error, working_model
 from ..registry import Attribution, register
-from .moments import Moments
+from .aggregates import Aggregate, Aggregated, fewest_draws
 from .noise import Noise
-
-Aggregate: TypeAlias = Literal["mean", "absolute", "squared", "variance"]
-
-_DRAWN: dict[str, Callable[[Array], Array]] = {
-    "mean": lambda gradients: gradients,
-    "absolute": np.abs,
-    "squared": lambda gradients: np.square(gradients, dtype=np.float64),
-    "variance": lambda gradients: gradients,
-}
 
 
 @register(
@@ -80,29 +65,23 @@ def smoothgrad(
         then off, as a share of it: less than a hundredth in a ConvNeXt, a third in a ResNet, whose ReLUs change sides.
     batch_size : int or "auto"
     """
-    if not isinstance(aggregate, str) or aggregate not in _DRAWN:
-        raise MethodError(f"aggregate={aggregate!r} is not known.", f"Choose one of: {', '.join(_DRAWN)}.")
-    samples, noise = positive_count("samples", samples), Noise(x, sigma, seed)
-    spreads = aggregate == "variance"
-    if spreads and samples < 2:
-        raise MethodError(f"samples={samples} has no variance.", "Pass samples=2 or more.")
+    samples = positive_count("samples", samples)
+    fewest, noise = fewest_draws(aggregate, samples), Noise(x, sigma, seed)
     budget = Budget(len(x), tolerance, max_evaluations, max_seconds)
     scored = score(model, x, target, of, batch_size)
     quick = working_model(model, x, samples * len(x), precision)
-    moments = Moments(x.shape, powers=4 if spreads else 2)
-    error = moments.variance_error if spreads else moments.mean_error
+    drawn = Aggregated(x.shape, aggregate)
 
     def noisy(sample: int, part: slice) -> Array:
         copies = noise.draw(sample, part)
         copies += x[sample]
         return copies
 
-    for count in budget.rounds(samples, minimum=2 if spreads else 1):
+    for count in budget.rounds(samples, minimum=fewest):
         for sample, _, gradients in gradients_at(
             quick, noisy, budget.active, count, x.shape[1:], scored.resolved, of, batch_size
         ):
-            moments.add(sample, _DRAWN[aggregate](gradients))
-        budget.report(error().relative)
-    values = moments.variance if spreads else moments.mean
+            drawn.add(sample, gradients)
+        budget.report(drawn.error().relative)
     extras = precision_error(model, quick, x, scored, of, batch_size, precision)
-    return Attribution(values.astype(x.dtype), scored.scores, scored.target, error(), extras, budget)
+    return Attribution(drawn.values.astype(x.dtype), scored.scores, scored.target, drawn.error(), extras, budget)

@@ -29,7 +29,7 @@ def test_the_methods_are_there_by_name() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_method_has_its_place_in_the_taxonomy(name: str) -> None:
     method = get_method(name)
-    assert method.family in ("gradients", "backpropagation", "cams", "perturbation", "layers")
+    assert method.family in ("gradients", "backpropagation", "cams", "attention", "perturbation", "layers")
     assert any(year in method.paper for year in map(str, range(2009, 2030)))
     assert method.needs in ("gradient", "activations", "scores")
     assert method.time in ("intrinsic", "post hoc")

@@ -27,7 +27,10 @@ CALLS: dict[str, dict[str, Any]] = {
     "guided_integrated_gradients": {"steps": 9, "anchors": 2},
     "expected_gradients": {"samples": 6, "background": pictures(4, seed=7)},
     "xrai": {"steps": 6},
+    "fullgrad": {},
 }
+PICTURES = ("blur_integrated_gradients", "xrai", "fullgrad")
+"""Those that explain pictures alone."""
 MANY = {name: parameter for name, params in CALLS.items() for parameter in ("samples", "steps") if parameter in params}
 
 
@@ -137,7 +140,7 @@ def test_the_users_gradients_and_hooks_stay(backend: Backend, method: str) -> No
     assert calls  # a network with hooks is run itself, and not a copy without them
 
 
-@pytest.mark.parametrize("method", [name for name in CALLS if name not in ("blur_integrated_gradients", "xrai")])
+@pytest.mark.parametrize("method", [name for name in CALLS if name not in PICTURES])
 def test_tables_are_explained_too(backend: Backend, method: str, rng: np.random.Generator) -> None:
     weights, x = rng.normal(size=(3, 4)), rng.random((5, 4))
     params = CALLS[method] | ({"background": rng.random((3, 4))} if method == "expected_gradients" else {})
