@@ -341,6 +341,12 @@ class Model:
         """
         return arranged(self, x)
 
+    def in_dtype(self, dtype: str) -> Model:
+        """The same model of a copy of the network in another floating-point type, see `wrap`."""
+        other = wrap(self.net, self.preprocess, self.labels, dtype, self.output, self.input_shape)
+        other.name = self.name
+        return other
+
     def rough(self, x: Array, precision: str) -> Model:
         """A model that computes in less precision; `DeviceError` if the framework or the processor cannot."""
         return rough(self, x, precision)

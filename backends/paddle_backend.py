@@ -391,6 +391,11 @@ class PaddleBackend(Backend):
 
         return _WithVJP.apply(value.detach(), checked, *inputs)
 
+    def twice_differentiable(self) -> AbstractContextManager[None]:
+        from .paddle_second_derivatives import twice_differentiable
+
+        return twice_differentiable()
+
     def intercept(self, rules: Rules) -> AbstractContextManager[None]:
         from .paddle_interception import intercept
 

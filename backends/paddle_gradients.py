@@ -8,6 +8,8 @@ Each replacement computes the same function:
 - ``batch_norm`` has a wrong gradient in evaluation mode with the statistics of the batch. It also moves the running
   statistics there, which belong to the user.
 - ``rnn``, behind LSTM, GRU and SimpleRNN, has none; see `recurrent`.
+- The gradients of ``layer_norm``, ``group_norm`` and, in evaluation mode, ``batch_norm`` have none (3.3.1, on a CPU).
+  Where these are asked for, see `paddle_second_derivatives`, the norms are made of operators that have them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+
+import numpy as np
 
 from .paddle_import import import_paddle
 from .paddle_recurrent import recurrent
@@ -27,9 +32,38 @@ _ORIGINALS: dict[str, Any] = {name: getattr(paddle._C_ops, name) for name in _NA
 _users = 0
 _lock = threading.Lock()
 
+twice: ContextVar[bool] = ContextVar("twice", default=False)
+"""Whether gradients are to have gradients: see `paddle_second_derivatives`."""
+
+
+def wants_twice(*args: Any) -> bool:
+    """Whether what is computed of these arguments is to be differentiated twice."""
+    if not twice.get() or not paddle.is_grad_enabled():
+        return False
+    flat = [item for value in args for item in (value if isinstance(value, (list, tuple)) else [value])]
+    tensors = [item for item in flat if isinstance(item, paddle.Tensor)]
+    return any(not t.stop_gradient for t in tensors) and tensors[0].dtype in (paddle.float32, paddle.float64)
+
+
+class _Numbers(paddle.autograd.PyLayer):  # type: ignore[name-defined]
+    @staticmethod
+    def forward(ctx: Any, made: Any, numbers: Any) -> Any:
+        return numbers.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> tuple[Any, None]:
+        return gradient, None
+
+
+def with_numbers(made: Any, numbers: Any) -> Any:
+    """What is made of other operators, to the last digit as the original computes it."""
+    return _Numbers.apply(made, numbers.detach())
+
 
 def _layer_norm(x: Any, weight: Any, bias: Any, epsilon: float, first_axis: int) -> Any:
     out = _ORIGINALS["layer_norm"](x, None, None, epsilon, first_axis)
+    if wants_twice(x, weight, bias):
+        out = with_numbers(_standardised(x, [*range(first_axis, x.ndim)], float(np.float32(epsilon))), out)
     shape = x.shape[first_axis:]
     out = out if weight is None else out * weight.reshape(shape)
     return out if bias is None else out + bias.reshape(shape)
@@ -38,7 +72,14 @@ def _layer_norm(x: Any, weight: Any, bias: Any, epsilon: float, first_axis: int)
 def _group_norm(x: Any, weight: Any, bias: Any, epsilon: float, groups: int, layout: str) -> Any:
     if weight is None:
         weight = paddle.ones([x.shape[_channel_axis(x, layout)]], x.dtype)
-    return _ORIGINALS["group_norm"](x, weight, bias, epsilon, groups, layout)
+    original = _ORIGINALS["group_norm"](x, weight, bias, epsilon, groups, layout)
+    if wants_twice(x, weight, bias):
+        channels = _channel_axis(x, layout)
+        split = [*x.shape[:channels], groups, -1, *x.shape[channels + 1 :]]
+        others = [axis for axis in range(1, x.ndim + 1) if axis != channels]
+        out = _standardised(x.reshape(split), others, epsilon).reshape(x.shape)
+        return with_numbers(_scaled(out, weight, bias, channels), original)
+    return original
 
 
 def _batch_norm(
@@ -54,17 +95,30 @@ def _batch_norm(
     use_global_stats: bool,
     trainable_statistics: bool,
 ) -> Any:
-    if not (is_test and trainable_statistics and not use_global_stats):
-        rest = (is_test, momentum, epsilon, layout, use_global_stats, trainable_statistics)
-        return _ORIGINALS["batch_norm"](x, mean, variance, weight, bias, *rest)
     channels = _channel_axis(x, layout)
+    rest = (is_test, momentum, epsilon, layout, use_global_stats, trainable_statistics)
+    if (use_global_stats or (is_test and not trainable_statistics)) and wants_twice(x, weight, bias):
+        original = _ORIGINALS["batch_norm"](x.detach(), mean, variance, weight, bias, *rest)
+        scale = paddle.rsqrt(variance + float(np.float32(epsilon)))
+        scale = scale if weight is None else scale * weight
+        shift = -mean * scale if bias is None else bias - mean * scale
+        return with_numbers(_scaled(x, scale, shift, channels), original[0]), *original[1:]
+    if not (is_test and trainable_statistics and not use_global_stats):
+        return _ORIGINALS["batch_norm"](x, mean, variance, weight, bias, *rest)
     others = [axis for axis in range(x.ndim) if axis != channels]
-    shape = [1 if axis in others else -1 for axis in range(x.ndim)]
-    centred = x - x.mean(others, keepdim=True)
-    out = centred * paddle.rsqrt((centred * centred).mean(others, keepdim=True) + epsilon)
-    out = out if weight is None else out * weight.reshape(shape)
-    out = out if bias is None else out + bias.reshape(shape)
+    out = _scaled(_standardised(x, others, float(np.float32(epsilon))), weight, bias, channels)
     return out, mean, variance, None, None, None
+
+
+def _standardised(x: Any, axes: list[int], epsilon: float) -> Any:
+    centred = x - x.mean(axes, keepdim=True)
+    return centred * paddle.rsqrt((centred * centred).mean(axes, keepdim=True) + epsilon)
+
+
+def _scaled(x: Any, weight: Any, bias: Any, channels: int) -> Any:
+    shape = [-1 if axis == channels else 1 for axis in range(x.ndim)]
+    out = x if weight is None else x * weight.reshape(shape)
+    return out if bias is None else out + bias.reshape(shape)
 
 
 def _rnn(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -298,6 +298,14 @@ class Backend(ABC):
         `outputs` is a scalar unless `seeds`, of the same shape, are given. Raises `NoGradientError` when an input is
         not reached.
         """
+
+    def twice_differentiable(self) -> AbstractContextManager[None]:
+        """Run the network, and both gradients, where ``grad(..., create_graph=True)`` is differentiated again.
+
+        What the framework itself cannot differentiate twice is made of other operations inside, as far as the backend
+        knows how. The rest refuse.
+        """
+        return nullcontext()
 
     @abstractmethod
     def no_grad(self) -> AbstractContextManager[None]: ...

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import DeviceError, LayerError, MissingPackageError, ModelError, NoGradientError
 from .kinds import kind_of
@@ -324,6 +325,15 @@ class TorchBackend(Backend):
         own: bool = False,
     ) -> Tensor:
         return _WithVJP.apply(value.detach() if own else value.detach().clone(), vjp, *inputs)
+
+    @contextmanager
+    def twice_differentiable(self) -> Iterator[None]:
+        # Torch 2.13 lacks the second derivatives of hardsigmoid and of its kernels of a whole attention.
+        def hardsigmoid(call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+            return functional.relu6(inputs[0] + 3) / 6
+
+        with self.intercept({"hardsigmoid": hardsigmoid}), sdpa_kernel(SDPBackend.MATH):
+            yield
 
     def intercept(self, rules: Rules) -> AbstractContextManager[None]:
         from .torch_interception import intercept

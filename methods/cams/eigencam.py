@@ -7,11 +7,9 @@ import numpy as np
 from ...backends.chunks import BatchSize
 from ...backends.model import Model
 from ...backends.objective import Target
-from ..checks import check_flags, pictures
-from ..explanation import Array, ErrorEstimate
+from ..explanation import Array
 from ..registry import Attribution, register
-from .running import finished, look, parts, settled
-from .target_layer import target_layer
+from .running import map_by_activation
 
 
 def first_component(maps: Array) -> Array:
@@ -84,25 +82,21 @@ def eigencam(
     batch_size : int or "auto"
         How many samples run at once.
     """
-    pictures(x, "eigencam")
-    check_flags(relu=relu, upsample=upsample)
-    name = target_layer(model, x, layer)
-    maps, missing, scores = [], [], []
-    for part in parts(model, x, batch_size):
-        seen = look(model, x[part], name)
-        maps.append(first_component(seen.activation))
-        missing.append(left_out(seen.activation, maps[-1]))
-        scores.append(seen.scores)
-    joined = np.concatenate(scores)
-    if target is not None:
-        settled(target, joined)
-    return finished(
+    return map_by_activation(
+        model,
         x,
-        np.concatenate(maps),
-        joined,
-        None,
-        name,
+        target,
+        _first,
+        "eigencam",
+        layer=layer,
         relu=relu,
         upsample=upsample,
-        error=ErrorEstimate(NAME, np.concatenate(missing), MEANING),
+        batch_size=batch_size,
+        name=NAME,
+        meaning=MEANING,
     )
+
+
+def _first(activation: Array) -> tuple[Array, Array]:
+    maps = first_component(activation)
+    return maps, left_out(activation, maps)

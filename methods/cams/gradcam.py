@@ -24,7 +24,7 @@ def _averaging(activation: Array, gradient: Array, maps: Array) -> tuple[Array, 
     return distance, size
 
 
-_AVERAGING = Estimate(
+AVERAGING = Estimate(
     "averaging residual",
     "L2 norm of the signed map minus activation times gradient place by place, which is HiResCAM's map; the scale is "
     "the L2 norm of that. It is 0 where global average pooling and one linear layer follow; elsewhere it is what the "
@@ -82,5 +82,5 @@ def gradcam(
         relu=relu,
         upsample=upsample,
         batch_size=batch_size,
-        estimate=_AVERAGING,
+        estimate=AVERAGING,
     )

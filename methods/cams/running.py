@@ -13,6 +13,7 @@ from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.layer_outputs import check_apart
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target, class_targets
+from ...backends.protocol import Tensor
 from ...errors import NoGradientError, NonFiniteError
 from ..budget import Budget
 from ..checks import check_flags, finite_gradient, finite_scores, pictures
@@ -24,6 +25,12 @@ from .upsampling import resized
 
 ToMap: TypeAlias = Callable[[Array, Array], Array]
 """Makes maps (N, h, w) of activations (N, K, h, w) and gradients of the same shape, all in float64."""
+
+ToNumber: TypeAlias = Callable[[Tensor, Target], Tensor]
+"""Makes the explained numbers (N,) of scores (N, classes) and targets, all native and with their graph."""
+
+ToGradient: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""Makes the gradient that a map is made of, from the sum of the explained numbers and a layer's output, all native."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class SeenBothWays(Seen):
     explained : ndarray (N,)
         The number that is explained.
     gradient : ndarray (N, K, h, w)
-        Of the explained number by the activation.
+        Of the explained number by the activation, or what the method puts in its place.
     """
 
     explained: Array
@@ -82,7 +89,9 @@ def look(model: Model, x: Array, layer: str) -> Seen:
     return Seen(finite_scores(backend.numpy(scores)), _maps(model, activation, layer, x))
 
 
-def look_with_gradient(model: Model, x: Array, layer: str, target: Target, of: Of) -> SeenBothWays:
+def look_with_gradient(
+    model: Model, x: Array, layer: str, target: Target, to_number: ToNumber, to_gradient: ToGradient
+) -> SeenBothWays:
     """Run the network forward, and backward as far as the layer, on samples that fit in memory."""
     backend = model.backend
     check_apart(model, model.tensor(x[:1]), layer)
@@ -95,9 +104,9 @@ def look_with_gradient(model: Model, x: Array, layer: str, target: Target, of: O
         with model.hook(layer, post=begin):
             scores, [activation] = model.activations(model.tensor(x), [layer])
         maps = _maps(model, activation, layer, x)
-        explained = model.explained(scores, target, of)
+        explained = to_number(scores, target)
         try:
-            (gradient,) = backend.grad(backend.sum(explained), [activation])
+            gradient = to_gradient(backend.sum(explained), activation)
         except NoGradientError as error:
             raise NoGradientError(
                 f"No gradient of the explained score arrives at layer '{layer}'.",
@@ -126,6 +135,9 @@ def map_by_gradient(
     batch_size: BatchSize,
     estimate: Estimate | None = None,
     shares_score: bool = False,
+    to_number: ToNumber | None = None,
+    to_gradient: ToGradient | None = None,
+    held: int = 2,
 ) -> Attribution:
     """The attribution of a method whose map needs nothing but one layer's activation and gradient.
 
@@ -137,14 +149,22 @@ def map_by_gradient(
     estimate : Estimate or None
     shares_score : bool
         The error estimate says how far the map shares out the score instead, which takes one more run.
+    to_number : callable or None
+        Makes what is differentiated; None takes what `of` names.
+    to_gradient : callable or None
+        None takes the gradient itself.
+    held : int
+        As for `chunk_size`.
     """
     pictures(x, method)
     check_flags(relu=relu, upsample=upsample)
     name = target_layer(model, x, layer)
     listed = per_sample(target, len(x))
+    number = to_number or (lambda scores, chosen: model.explained(scores, chosen, of))
+    derived = to_gradient or (lambda total, activation: model.backend.grad(total, [activation])[0])
     maps, scores, shared, measured = [], [], [], []
-    for part in parts(model, x, batch_size):
-        seen = look_with_gradient(model, x[part], name, listed(part), of)
+    for part in parts(model, x, batch_size, held):
+        seen = look_with_gradient(model, x[part], name, listed(part), number, derived)
         maps.append(to_map(seen.activation, seen.gradient))
         scores.append(seen.scores)
         if shares_score:
@@ -158,14 +178,58 @@ def map_by_gradient(
     return finished(x, joined, said, settled(target, said), name, relu=relu, upsample=upsample, error=error)
 
 
+def map_by_activation(
+    model: Model,
+    x: Array,
+    target: Target,
+    to_map: Callable[[Array], tuple[Array, Array]],
+    method: str,
+    *,
+    layer: str | None,
+    relu: bool,
+    upsample: bool,
+    batch_size: BatchSize,
+    name: str,
+    meaning: str,
+) -> Attribution:
+    """The attribution of a method whose map needs one layer's activation alone, and depends on no class.
+
+    Parameters
+    ----------
+    target : Target
+        Checked, though not used.
+    to_map : callable
+        Makes maps (N, h, w) and the values of the error estimate (N,) of activations (N, K, h, w) in float64.
+    method : str
+        Its name, for messages.
+    name, meaning : str
+        Of the error estimate.
+    """
+    pictures(x, method)
+    check_flags(relu=relu, upsample=upsample)
+    chosen = target_layer(model, x, layer)
+    maps, errors, scores = [], [], []
+    for part in parts(model, x, batch_size):
+        seen = look(model, x[part], chosen)
+        made, error = to_map(seen.activation)
+        maps.append(made)
+        errors.append(error)
+        scores.append(seen.scores)
+    joined = np.concatenate(scores)
+    if target is not None:
+        settled(target, joined)
+    estimate = ErrorEstimate(name, np.concatenate(errors), meaning)
+    return finished(x, np.concatenate(maps), joined, None, chosen, relu=relu, upsample=upsample, error=estimate)
+
+
 def weighted(weights: ToMap) -> ToMap:
     """Sum over channels of activations times weights, which are (N, K, 1, 1) or differ from place to place."""
     return lambda activation, gradient: (weights(activation, gradient) * activation).sum(axis=1)
 
 
-def parts(model: Model, x: Array, batch_size: BatchSize) -> Iterator[slice]:
+def parts(model: Model, x: Array, batch_size: BatchSize, held: int = 2) -> Iterator[slice]:
     """Slices of the samples that run at once."""
-    return chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size))
+    return chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size, held))
 
 
 def settled(target: Target, scores: Array) -> npt.NDArray[np.int64] | None:

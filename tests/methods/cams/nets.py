@@ -40,6 +40,27 @@ def pooled_net(backend: Backend, spelling: str = "module", dtype: str = "float64
     return randomise(wrap(net, dtype=dtype), seed)
 
 
+def curved_net(backend: Backend, dtype: str = "float64", seed: int = 0) -> Model:
+    """Two convolutions with batch norm, SiLU and tanh, global average pooling, one linear layer.
+
+    What is behind the layer "5" has second derivatives on both frameworks, and they are not 0.
+    """
+    nn = backend.nn
+    net = nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.Identity(),
+        nn.Conv2d(6, 8, 3, stride=2, padding=1),
+        nn.BatchNorm2d(8),
+        nn.SiLU(),
+        nn.Tanh(),
+        nn.Module(lambda _net, x: backend.mean(x, (2, 3))),
+        nn.Linear(8, CLASSES + 1),
+    )
+    return randomise(wrap(net, dtype=dtype), seed)
+
+
 def around_net(backend: Backend, way: str, dtype: str = "float64") -> Model:
     """A network in which something goes round the layer "conv2", or counts the samples, before a linear layer."""
     nn = backend.nn

@@ -51,6 +51,13 @@ def layercam(a: np.ndarray, g: np.ndarray) -> np.ndarray:
     return np.maximum(np.sum([a[k] * np.maximum(g[k], 0) for k in range(len(a))], axis=0), 0)
 
 
+def gradcam_elementwise(a: np.ndarray, g: np.ndarray) -> np.ndarray:
+    total = np.zeros(a.shape[1:])
+    for place in np.ndindex(*a.shape):
+        total[place[1:]] += max(0, g[place] * a[place])
+    return np.maximum(total, 0)
+
+
 def eigengradcam(a: np.ndarray, g: np.ndarray) -> np.ndarray:
     return first_component(a * g)
 
@@ -70,6 +77,7 @@ BY_GRADIENT: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "xgradcam": xgradcam,
     "hirescam": hirescam,
     "layercam": layercam,
+    "gradcam_elementwise": gradcam_elementwise,
     "eigengradcam": eigengradcam,
 }
 
@@ -245,6 +253,18 @@ def test_gradcam_plus_plus_says_how_much_of_it_negative_activations_spoil(backen
     assert (tl.explain(model, x, "gradcam++", 1, layer="4").error.values > 0.1).any()
 
 
+def test_what_speaks_against_the_class_is_told_where_it_is_left_out(backend: Backend) -> None:
+    model, x = pooled_net(backend), pictures(3).astype(np.float64)
+    found = tl.explain(model, x, "gradcam_elementwise", TARGETS, layer="relu1", upsample=False)
+    product = activation_of(model, x, "relu1") * gradient_of(model, x, "relu1", TARGETS)
+    against = [-one[one < 0].sum() / np.abs(one).sum() for one in product]
+    np.testing.assert_allclose(found.error.values, against, rtol=1e-6)
+    # What is left out is all that sets it apart from HiResCAM.
+    both = tl.explain(model, x, "hirescam", TARGETS, layer="relu1", upsample=False)
+    np.testing.assert_allclose(found.values - both.values, np.maximum(-product, 0).sum(axis=1)[:, None], atol=1e-8)
+    assert min(against) > 0.1
+
+
 def test_guided_gradcam_is_the_product_of_the_two(backend: Backend) -> None:
     model, x = small_net(backend, dtype="float64"), pictures(3)
     for relu in (True, False):
@@ -258,7 +278,10 @@ def test_guided_gradcam_is_the_product_of_the_two(backend: Backend) -> None:
 
 def test_a_function_of_the_scores_is_a_target(backend: Backend) -> None:
     model, x = small_net(backend, dtype="float64"), pictures(2)
-    for method in ("gradcam", "gradcam++", "hirescam", "layercam", "eigengradcam", "guided_gradcam", "scorecam"):
+    for method in (
+        "gradcam", "gradcam++", "gradcam_elementwise", "hirescam", "layercam", "eigengradcam", "guided_gradcam",
+        "scorecam",
+    ):  # fmt: skip
         one = tl.explain(model, x, method, lambda scores: scores[:, 3], layer="6")
         other = tl.explain(model, x, method, 3, layer="6")
         np.testing.assert_allclose(one.values, other.values, rtol=1e-12, atol=1e-15)

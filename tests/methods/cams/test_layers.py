@@ -15,10 +15,15 @@ from ...nets import linear_net, pictures, randomise, small_net
 from .nets import SPELLINGS, pooled_net
 
 WITHOUT_CAM = [
-    "gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "eigengradcam", "scorecam", "ablationcam",
-    "guided_gradcam",
+    "gradcam", "gradcam_elementwise", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "eigengradcam",
+    "kpcacam", "fem", "shapleycam", "finercam", "scorecam", "ablationcam", "guided_gradcam",
 ]  # fmt: skip
 ALL = ["cam", *WITHOUT_CAM]
+
+
+def params_of(method: str) -> dict[str, Any]:
+    """What the method is told of networks of two classes."""
+    return {"similar": 1} if method == "finercam" else {}
 
 
 @pytest.mark.parametrize("method", WITHOUT_CAM)
@@ -125,7 +130,7 @@ def test_tokens_and_vectors_are_not_maps(backend: Backend, method: str) -> None:
         tl.explain(wrap(net), pictures(1), method, 0, layer="mixed")
     with pytest.raises(tl.errors.LayerError, match=r"'head' returns shape \(1, 2\), not maps"):
         tl.explain(wrap(net), pictures(1), method, 0, layer="head")
-    found = tl.explain(wrap(net), pictures(1), method, 0)
+    found = tl.explain(wrap(net), pictures(1), method, 0, **params_of(method))
     assert str(found.extras["layer"]) == "patches"
 
 
@@ -144,7 +149,7 @@ def test_maps_with_their_channels_last_are_refused_by_their_form(backend: Backen
         rows_and_columns_first=nn.Module(lambda _net, x: backend.permute(x, (0, 2, 3, 1))),
         fc=nn.Linear(16, 2),
     )
-    params = {"filter": 0, "layer": "maps"} if method == "filter_visualisation" else {}
+    params = {"filter": 0, "layer": "maps"} if method == "filter_visualisation" else params_of(method)
     tl.explain(wrap(net), pictures(1), method, **params)
     with pytest.raises(tl.errors.LayerError, match=r"returns shape \(1, 6, 6, 16\): its channels seem to come last"):
         tl.explain(wrap(net), pictures(1), method, **params | {"layer": "rows_and_columns_first"})
@@ -257,9 +262,10 @@ def test_the_convolution_of_another_head_is_passed_over(backend: Backend, method
     net = build(
         backend, forward, conv=nn.Conv2d(3, 4, 3), relu=nn.ReLU(), fc=nn.Linear(4, 2), picture=nn.Conv2d(4, 3, 3)
     )
-    found = tl.explain(wrap(net, output=lambda heads: heads[0]), pictures(1), method, 0)
+    params = params_of(method)
+    found = tl.explain(wrap(net, output=lambda heads: heads[0]), pictures(1), method, 0, **params)
     assert str(found.extras["layer"]) == "conv"
-    other = tl.explain(wrap(net, output=lambda heads: backend.mean(heads[1], (2, 3))), pictures(1), method, 0)
+    other = tl.explain(wrap(net, output=lambda heads: backend.mean(heads[1], (2, 3))), pictures(1), method, 0, **params)
     assert str(other.extras["layer"]) == "picture"
 
 
@@ -269,7 +275,7 @@ def test_a_network_without_convolutions_has_no_layer_to_choose(backend: Backend,
         tl.explain(linear_net(backend, np.ones((2, 192))), pictures(1), method, 0)
 
 
-@pytest.mark.parametrize("method", ["gradcam", "guided_gradcam"])
+@pytest.mark.parametrize("method", ["gradcam", "gradcam_elementwise", "shapleycam", "finercam", "guided_gradcam"])
 def test_a_layer_that_the_score_does_not_depend_on_has_no_gradient(backend: Backend, method: str) -> None:
     nn = backend.nn
 
@@ -279,7 +285,7 @@ def test_a_layer_that_the_score_does_not_depend_on_has_no_gradient(backend: Back
 
     net = build(backend, forward, conv=nn.Conv2d(3, 4, 3), aside=nn.Conv2d(3, 4, 3), relu=nn.ReLU(), fc=nn.Linear(4, 2))
     with pytest.raises(tl.errors.NoGradientError, match="arrives at layer 'aside'"):
-        tl.explain(wrap(net), pictures(1), method, 0, layer="aside")
+        tl.explain(wrap(net), pictures(1), method, 0, layer="aside", **params_of(method))
 
 
 @pytest.mark.parametrize("method", WITHOUT_CAM)
@@ -308,7 +314,7 @@ def test_a_map_of_one_position_is_legal(backend: Backend, method: str) -> None:
     nn = backend.nn
     net = native.Sequential(nn.Conv2d(3, 4, 8), nn.ReLU(), nn.Flatten(), nn.Linear(4, 3))
     model = randomise(wrap(net, dtype="float64"))
-    found = tl.explain(model, pictures(2), method, 1, layer="1")
+    found = tl.explain(model, pictures(2), method, 1, layer="1", **params_of(method))
     assert found.extras["map"].shape == (2, 1, 1, 1)
     if method != "guided_gradcam":
         np.testing.assert_allclose(found.values, np.broadcast_to(found.extras["map"], (2, 1, 8, 8)))

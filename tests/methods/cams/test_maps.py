@@ -14,9 +14,11 @@ from twinlens.methods.registry import get_method
 from ...nets import linear_net, pictures
 from .nets import SPELLINGS, activation_of, kill, pooled_net
 
-CLIPPED = ("gradcam", "gradcam++", "layercam", "scorecam", "ablationcam")
-SIGNED = ("cam", "xgradcam", "hirescam", "eigencam", "eigengradcam")
-ONE_CHANNEL = (*CLIPPED, *SIGNED)
+CLIPPED = ("gradcam", "gradcam++", "layercam", "scorecam", "ablationcam", "shapleycam", "finercam")
+SIGNED = ("cam", "xgradcam", "hirescam", "eigencam", "eigengradcam", "kpcacam", "fem")
+NEVER_NEGATIVE = ("gradcam_elementwise",)
+WITHOUT_CLASS = ("eigencam", "kpcacam", "fem")
+ONE_CHANNEL = (*CLIPPED, *SIGNED, *NEVER_NEGATIVE)
 ALL = (*ONE_CHANNEL, "guided_gradcam")
 X = pictures(3, seed=4, shape=(3, 9, 13))
 TARGETS = [3, 0, 1]
@@ -60,7 +62,7 @@ def test_maps_of_pictures_that_are_not_square(backend: Backend, method: str) -> 
     assert found.extras["map"].shape == (3, 1, 5, 7)
 
 
-@pytest.mark.parametrize("method", ONE_CHANNEL)
+@pytest.mark.parametrize("method", [*CLIPPED, *SIGNED])
 def test_values_are_clipped_where_the_paper_clips_and_signed_on_request(backend: Backend, method: str) -> None:
     model = pooled_net(backend)
     call = {"layer": layer_of(method), "upsample": False}
@@ -78,10 +80,10 @@ def test_values_are_raw(backend: Backend, method: str) -> None:
     state = model.state()
     model.load_state(state | {"fc.weight": 2 * state["fc.weight"], "fc.bias": 2 * state["fc.bias"]})
     after = tl.explain(model, X, method, TARGETS, layer=layer).values
-    if method in ("scorecam", "gradcam++"):
+    if method in ("scorecam", "gradcam++", "finercam"):
         assert not np.allclose(after, before)
     else:
-        np.testing.assert_allclose(after, (1 if method == "eigencam" else 2) * before, rtol=1e-10, atol=1e-14)
+        np.testing.assert_allclose(after, (1 if method in WITHOUT_CLASS else 2) * before, rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -99,26 +101,27 @@ def test_without_a_target_the_predicted_class_is_explained(backend: Backend, met
     found = tl.explain(model, X, method, layer=layer)
     predicted = model.forward(X).argmax(axis=1)
     np.testing.assert_array_equal(found.values, tl.explain(model, X, method, predicted.tolist(), layer=layer).values)
-    if method == "eigencam":
+    if method in WITHOUT_CLASS:
         assert found.target is None
     else:
         np.testing.assert_array_equal(found.target, predicted)
     np.testing.assert_allclose(found.scores, model.forward(X), rtol=1e-12)
 
 
-def test_eigencam_does_not_depend_on_the_target(backend: Backend) -> None:
+@pytest.mark.parametrize("method", WITHOUT_CLASS)
+def test_maps_without_a_class_do_not_depend_on_the_target(backend: Backend, method: str) -> None:
     model = pooled_net(backend)
-    maps = [tl.explain(model, X, "eigencam", target).values for target in (None, 0, [1, 2, 3], lambda s: s[:, 0])]
+    maps = [tl.explain(model, X, method, target).values for target in (None, 0, [1, 2, 3], lambda s: s[:, 0])]
     for other in maps[1:]:
         np.testing.assert_array_equal(other, maps[0])
 
 
-@pytest.mark.parametrize("method", ["eigencam", "eigengradcam"])
+@pytest.mark.parametrize("method", ["eigencam", "kpcacam", "eigengradcam"])
 def test_the_sign_of_a_singular_vector_is_settled(backend: Backend, method: str) -> None:
     model = pooled_net(backend)
     a = activation_of(model, X, "relu2")
     eigen = tl.explain(model, X, method, TARGETS, layer="relu2", upsample=False).values
-    lead = a.mean(axis=1) if method == "eigencam" else tl.explain(
+    lead = a.mean(axis=1) if method in WITHOUT_CLASS else tl.explain(
         model, X, "hirescam", TARGETS, layer="relu2", upsample=False
     ).values[:, 0]  # fmt: skip
     assert (np.einsum("nhw,nhw->n", eigen[:, 0], lead) > 0).all()
