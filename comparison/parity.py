@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..backends import Model, wrap
+from ..backends import Model
 from ..backends.objective import Target
 from ..methods import explain, get_method
 from .agreement import Agreement, Array, agreement
@@ -84,8 +84,4 @@ def judged(method: str, single: Sequence[Array], double: Sequence[Array]) -> Par
 
 def in_double(model: Model) -> Model:
     """A float64 copy of a model; the model itself where it already is one."""
-    if model.dtype == "float64":
-        return model
-    double = wrap(model.net, model.preprocess, model.labels, "float64", model.output, model.input_shape)
-    double.name = model.name
-    return double
+    return model if model.dtype == "float64" else model.in_dtype("float64")

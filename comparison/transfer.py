@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import Model, wrap
+from ..backends import Model
 from ..backends.protocol import Array
 from ..errors import WeightsError, suggest
 from .library_pairs import known_differences, unused
+from .networks import whole
 from .pairing import Pairing, alike, by_name, run_orders, same_names, structural
 from .probing import difference, example_input
 from .settings import setting_differences, title
@@ -104,7 +105,7 @@ def transfer(source: Any, destination: Any, x: Any = None, pairs: Mapping[str, s
     The destination keeps its own precision: float64 weights are rounded when it is a float32 network. Weights alone
     do not make two networks equal: `TransferReport.differences` names what is known to differ, `twin` corrects it.
     """
-    start, end = (thing if isinstance(thing, Model) else wrap(thing) for thing in (source, destination))
+    start, end = whole(source), whole(destination)
     mine, theirs = parts(start), parts(end)
     spare = set(unused(start, end))
     kept = [part for part in mine if part.name not in spare]

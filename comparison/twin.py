@@ -14,6 +14,7 @@ from ..models import load_model
 from ..models.libraries import LIBRARIES
 from .exact import exact
 from .library_pairs import PAIRS, architecture_of, differing
+from .networks import whole
 from .probing import difference, example_input
 from .settling import apart
 from .structure import parts, run
@@ -99,7 +100,7 @@ def make_twin(model: Model | Any, backend: str | None = None, x: Any = None) -> 
     -------
     Twin
     """
-    source = model if isinstance(model, Model) else wrap(model)
+    source = whole(model)
     other = get_backend(_OTHER[source.backend.name] if backend is None else backend)
     if other.name == source.backend.name:
         raise BackendError(f"'{source.name}' is a network of {other.name} already.", "Leave backend out.")

@@ -33,6 +33,7 @@ def loaded_after(code: str) -> set[str]:
         "import twinlens",
         "import twinlens as tl; tl.methods()['lime'].summary",
         "import twinlens as tl; tl.wrap, tl.explain, tl.transfer, tl.parity, tl.agreement, tl.available_backends()",
+        "import twinlens as tl; tl.neuron",
         "import twinlens as tl\ntry: tl.wrap(3)\nexcept tl.errors.BackendError: pass",
     ],
 )
@@ -77,6 +78,16 @@ def test_from_a_network_to_an_explanation_and_to_its_twin(both: tuple[Backend, B
     assert tl.agreement(maps[0].values, maps[1].values).worst()["cosine"] > 0.9999
     assert tl.parity(first, second, x, "saliency").double.worst()["relative_l2"] < 1e-8
     assert all(isinstance(found, tl.Explanation) for found in maps)
+
+
+def test_a_neuron_is_a_model_that_any_method_explains(backend: Backend) -> None:
+    model, x = small_net(backend), pictures(2)
+    unit = tl.neuron(model, "4", (3, 1, 2))
+    assert isinstance(unit, tl.Model)
+    with model.capture("4") as seen:
+        model.forward(x)
+    np.testing.assert_allclose(unit.forward(x)[:, 0], seen["4"][:, 3, 1, 2], rtol=1e-6)
+    assert tl.explain(unit, x, "occlusion", window=4).values.any()
 
 
 def test_the_default_method_is_integrated_gradients(backend: Backend) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .backends import Model, Normalise, available_backends, get_backend, wrap
     from .comparison import agreement, compare, convert, diff, parity, transfer, twin
     from .methods import Explanation, explain
+    from .methods.layers import neuron
     from .models import evaluate, fit, load_model
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ _HOMES = {
     "wrap": "backends",
     "Explanation": "methods",
     "explain": "methods",
+    "neuron": "methods.layers",
     "agreement": "comparison",
     "compare": "comparison",
     "convert": "comparison",
@@ -59,6 +61,7 @@ __all__ = [
     "fit",
     "get_backend",
     "load_model",
+    "neuron",
     "parity",
     "transfer",
     "twin",

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...backends import Model, get_backend, wrap
+from ...backends import Model, get_backend
 from ...backends.protocol import Array
 from ...errors import BackendError, ModelError
+from ..networks import whole
 from ..probing import example_input
 from .verification import verified
 
@@ -51,7 +52,7 @@ def convert(model: Model | Any, backend: str | None = None, x: Any = None) -> Mo
     >>> there = convert(tl.wrap(MyTorchNet()), x=pictures)
     >>> there.net  # a paddle.nn.Layer with the same layers
     """
-    source = model if isinstance(model, Model) else wrap(model)
+    source = whole(model)
     other = get_backend(backend or next(b for a, b in _BUILDERS if a == source.backend.name))
     if (source.backend.name, other.name) not in _BUILDERS:
         raise BackendError(f"'{source.name}' is a network of {other.name} already.", "Leave backend out.")

@@ -6,11 +6,11 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-from ...backends import Model, wrap
 from ...backends.chunks import chunk_size, chunks
 from ...backends.model import per_sample
 from ...backends.objective import Target
 from ...errors import InputError
+from ..networks import whole
 from .both import Both, run_both
 from .forced import Forced, forced_run
 from .gap import relative_l2
@@ -95,7 +95,7 @@ def diff(
     """
     if tolerance is not None and not (isinstance(tolerance, (int, float)) and 0 < tolerance < math.inf):
         raise InputError(f"tolerance={tolerance!r} is not a distance.", "Use a small positive number, such as 1e-8.")
-    first, second = (thing if isinstance(thing, Model) else wrap(thing) for thing in (model_a, model_b))
+    first, second = whole(model_a), whole(model_b)
     sides = lineup(first, second, x, seed)
     samples = len(sides.inputs[0])
     targets = per_sample(target, samples)

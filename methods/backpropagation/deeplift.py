@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ...backends.chunks import BatchSize
-from ...backends.model import Model, per_sample
-from ...backends.objective import Of, Target, class_targets
-from ..checks import baseline_like
+from ...backends.model import Model
+from ...backends.objective import Of, Target
 from ..explanation import Array
 from ..registry import Attribution, register
-from .contributions import contributions, judged
-from .multipliers import Rule, layout_of
+from .contributions import against_baseline
+from .multipliers import Rule
 
 
 @register(
@@ -60,17 +57,4 @@ def deeplift(
     batch_size : int or "auto"
         How many rows run at once: each sample is two (``reveal_cancel``: four).
     """
-    layout = layout_of(rule)
-    start = baseline_like(baseline, x)
-    listed = per_sample(target, len(x))
-
-    def pairs(part: slice) -> tuple[Array, Array, Target]:
-        return x[part], start[part], listed(part)
-
-    runs = [found for _, found in contributions(model, pairs, len(x), x.shape[1:], of, layout, batch_size)]
-    values, scores, explained, reference = (
-        np.concatenate([getattr(run, name) for run in runs]) for name in ("values", "scores", "explained", "reference")
-    )
-    classes = None if callable(target) else class_targets(target, len(x), scores)
-    error = judged(values, explained - reference, explained, float(np.finfo(x.dtype).eps), tolerance)
-    return Attribution(values.astype(x.dtype), scores, classes, error)
+    return against_baseline(model, x, target, baseline, rule, of, tolerance, batch_size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -12,7 +12,7 @@ import numpy as np
 from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target, class_targets
-from ...backends.protocol import Backend, OperationRule, SameOutput, Tensor
+from ...backends.protocol import Backend, OperationRule, Rules, SameOutput, Tensor
 from ...errors import MethodError, NoGradientError
 from ..checks import finite_gradient, finite_scores
 from ..explanation import Array
@@ -21,7 +21,7 @@ from ..registry import Attribution
 Way: TypeAlias = Literal["guided_backprop", "deconvnet"]
 Rectifiers: TypeAlias = Literal["relu", "all"]
 
-_RELUS = ("relu", "relu6")
+RELUS = ("relu", "relu6")
 _SMOOTH = ("leaky_relu", "elu", "gelu", "silu", "hardswish")
 # Rectifiers that are known by their layers alone.
 _LAYERS = {"prelu", "rrelu", "selu", "celu", "mish", "threshold", "thresholded_relu", "hardtanh"}
@@ -62,40 +62,74 @@ def rectifier_rules(model: Model, way: Way, rectifiers: Rectifiers = "relu") -> 
     backend = model.backend
     if rectifiers not in get_args(Rectifiers):
         raise MethodError(f"rectifiers={rectifiers!r} is not known.", "Choose relu or all.")
-    for name, layer in backend.modules(model.net).items():
-        if backend.kind(layer) in _PROGRAMS:
-            raise MethodError(
-                f"{f'Layer {name!r}' if name else 'The network'} is a {type(layer).__name__}, whose operations cannot "
-                "be given other gradients.",
-                "Wrap the network that this program was made from.",
-            )
-    guided = way == "guided_backprop"
-    rule = _guided(backend) if guided else _deconvolved(backend)
-    ruled = _RELUS if rectifiers == "relu" else (*_RELUS, *_SMOOTH)
+    rule = SameOutput(_guided(backend)) if way == "guided_backprop" else _deconvolved(backend)
+    ruled = RELUS if rectifiers == "relu" else (*RELUS, *_SMOOTH)
+    cure = 'Pass rectifiers="all" to give these the rule, which the paper does not do, or choose saliency.'
+    with counted_rules(model, way, dict.fromkeys(ruled, rule), cure) as met:
+        yield met
+
+
+@contextmanager
+def counted_rules(model: Model, way: str, rules: Rules, cure: str) -> Iterator[Counter[str]]:
+    """Run the model with other rules for some of its rectifiers, and count all of them.
+
+    Parameters
+    ----------
+    model : Model
+    way : str
+        Name of the method.
+    rules : mapping
+        As for `Backend.intercept`.
+    cure : str
+        What helps where only other rectifiers were met.
+
+    Yields
+    ------
+    Counter
+        As `rectifier_rules` does.
+
+    Raises
+    ------
+    MethodError
+        As `rectifier_rules` does.
+    """
+    backend = model.backend
+    refuse_programs(model)
     met: Counter[str] = Counter()
 
     def counted(name: str) -> OperationRule | SameOutput:
+        given = rules.get(name, SameOutput(lambda call, *inputs: call(*inputs)))
+        rule = given.rule if isinstance(given, SameOutput) else given
+
         def apply(call: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
             # What only constants go through, such as positions, is not on the way from the input.
             if backend.takes_gradient(inputs[0]):
                 met[name] += 1
-            return rule(call, *inputs) if name in ruled else call(*inputs)
+            return rule(call, *inputs)
 
-        return SameOutput(apply) if guided else apply
+        return SameOutput(apply) if isinstance(given, SameOutput) else apply
 
-    with backend.intercept({name: counted(name) for name in (*_RELUS, *_SMOOTH)}):
+    with backend.intercept({name: counted(name) for name in (*RELUS, *_SMOOTH)}):
         yield met
-    if any(name in met for name in ruled):
+    if any(name in met for name in rules):
         return
     if met:
-        raise MethodError(
-            f"The network has no ReLU for {way} to work on, only {', '.join(sorted(met))}.",
-            'Pass rectifiers="all" to give these the rule, which the paper does not do, or choose saliency.',
-        )
+        raise MethodError(f"The network has no ReLU for {way} to work on, only {', '.join(sorted(met))}.", cure)
     raise MethodError(
         f"The network has no ReLU that {way} can see.",
         "Write its ReLUs as layers or functions called relu (not clamp or max), or choose saliency.",
     )
+
+
+def refuse_programs(model: Model) -> None:
+    """Raise `MethodError` if a layer is a program that runs out of sight."""
+    for name, layer in model.backend.modules(model.net).items():
+        if model.backend.kind(layer) in _PROGRAMS:
+            raise MethodError(
+                f"{f'Layer {name!r}' if name else 'The network'} is a {type(layer).__name__}, whose operations cannot "
+                "be seen or given other gradients.",
+                "Wrap the network that this program was made from.",
+            )
 
 
 def _guided(backend: Backend) -> OperationRule:
@@ -142,8 +176,13 @@ def rectified(
             scores.append(backend.numpy(native))
     joined = finite_scores(np.concatenate(scores))
     classes = None if callable(target) else class_targets(target, len(x), joined)
-    unruled = set(met) - set(_RELUS) if rectifiers == "relu" else set()
-    unruled |= _LAYERS & {backend.kind(layer) for layer in backend.modules(model.net).values()}
+    ruled = RELUS if rectifiers == "relu" else (*RELUS, *_SMOOTH)
     return Attribution(
-        np.concatenate(values), joined, classes, extras={"without_rule": np.array(sorted(unruled), dtype=str)}
+        np.concatenate(values), joined, classes, extras={"without_rule": without_rule(model, met, ruled)}
     )
+
+
+def without_rule(model: Model, met: Collection[str], ruled: Collection[str]) -> Array:
+    """Names of the rectifiers that kept their own gradient: those met, and those that are known by their layers."""
+    kinds = {model.backend.kind(layer) for layer in model.backend.modules(model.net).values()}
+    return np.array(sorted(set(met) - set(ruled) | _LAYERS & kinds), dtype=str)

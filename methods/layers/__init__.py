@@ -6,13 +6,17 @@ from . import (
     internal_influence,
     layer_activation,
     layer_conductance,
+    layer_deeplift,
+    layer_expected_gradients,
     layer_gradient_x_activation,
     layer_integrated_gradients,
+    layer_lrp,
     neuron_conductance,
     neuron_gradient,
     neuron_guided_backprop,
     neuron_integrated_gradients,
 )
+from .neuron_model import neuron
 
 __all__ = [
     "class_visualisation",
@@ -20,8 +24,12 @@ __all__ = [
     "internal_influence",
     "layer_activation",
     "layer_conductance",
+    "layer_deeplift",
+    "layer_expected_gradients",
     "layer_gradient_x_activation",
     "layer_integrated_gradients",
+    "layer_lrp",
+    "neuron",
     "neuron_conductance",
     "neuron_gradient",
     "neuron_guided_backprop",

@@ -20,6 +20,28 @@ from .sample_axis import check_samples
 Neuron: TypeAlias = int | tuple[int, ...]
 
 
+def check_layer(model: Model, x: Array, layer: str) -> None:
+    """Raise `LayerError` if the network runs a layer not once, or its output has no entry per sample or is overwritten.
+
+    For methods that change what operations do, and must not see the runs that find it out: once per model and layer,
+    on the first sample, twice, because networks that squeeze their axes take one sample for no batch at all.
+    """
+    model.layer(layer)
+    make_up = (*model.make_up(x.shape[1:]), layer)
+    if make_up in model.apart and make_up in model.sample_first:
+        return
+    both = model.tensor(np.concatenate([x[:1], x[:1]]))
+    with model.unobserved():
+        try:
+            _, (activation,) = model.activations(both, [layer])
+        except LayerError:
+            raise
+        except Exception:  # whatever else is wrong is said of the user's own batch, by the run that follows
+            return
+    check_samples(model, both, activation, layer)
+    check_apart(model, both, layer)
+
+
 def observe(model: Model, x: Array, layer: str, batch_size: BatchSize) -> tuple[Array, Array]:
     """Scores and what the layer computes: (N, ...) each."""
     backend = model.backend
@@ -78,15 +100,22 @@ def targets_of(target: Target, samples: Array) -> Target:
 
 def unit_index(neuron: Any, shape: tuple[int, ...], layer: str) -> tuple[int, ...]:
     """A neuron's index into the layer's output without the batch axis, or `LayerError` with the layer's shape."""
-    index = tuple(neuron) if isinstance(neuron, (tuple, list)) else (neuron,)
-    whole = all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) for i in index)
-    if not whole or len(index) > len(shape) or not all(0 <= i < n for i, n in zip(index, shape, strict=False)):
+    index = whole_index(neuron)
+    if index is None or len(index) > len(shape) or not all(i < n for i, n in zip(index, shape, strict=False)):
         ranges = ", ".join(f"0 to {n - 1}" for n in shape)
         raise LayerError(
             f"Neuron {neuron!r} does not exist: layer '{layer}' has the shape {shape}.",
             f"Pass one int, or a tuple of ints within ({ranges}).",
         )
-    return tuple(int(i) for i in index)
+    return index
+
+
+def whole_index(neuron: Any) -> tuple[int, ...] | None:
+    """A neuron as a tuple of whole numbers from 0, or None where it is something else."""
+    index = tuple(neuron) if isinstance(neuron, (tuple, list)) else (neuron,)
+    if all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) and i >= 0 for i in index):
+        return tuple(int(i) for i in index)
+    return None
 
 
 def neuron_value(model: Model, activation: Tensor, index: tuple[int, ...]) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from twinlens.backends import Backend, Model
 
 from ..nets import pictures, pooled_net, small_net
+from .attention.nets import hybrid_net
 
 GRID: dict[str, Any] = {"segments": "grid", "segment_options": {"cells": 2}}
 _ROWS = pictures(2, seed=1)
@@ -25,22 +26,32 @@ CALLS: dict[str, dict[str, Any]] = {
     "expected_gradients": {"samples": 3, "background": _ROWS},
     "gradient_shap": {"samples": 3, "background": _ROWS},
     "xrai": {"steps": 2},
+    "fullgrad": {},
+    "noise_tunnel": {"inner": "input_x_gradient", "samples": 3},
     "guided_backprop": {},
     "deconvnet": {},
+    "beta_smooth": {},
     "deeplift": {},
     "deepshap": {"background": _ROWS},
     "lrp": {},
     "cam": {},
     "gradcam": {},
+    "gradcam_elementwise": {},
     "gradcam++": {},
     "xgradcam": {},
     "hirescam": {},
     "layercam": {},
     "eigencam": {},
     "eigengradcam": {},
+    "kpcacam": {},
+    "fem": {},
+    "shapleycam": {"of": "probability"},
+    "finercam": {"similar": 2},
     "scorecam": {},
     "ablationcam": {},
     "guided_gradcam": {},
+    "attention_rollout": {},
+    "attention_relevance": {},
     "occlusion": {"window": 4, "stride": 4},
     "feature_ablation": GRID,
     "feature_permutation": {"samples": 3, **GRID},
@@ -56,6 +67,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "layer_integrated_gradients": {"layer": "4", "steps": 3},
     "layer_conductance": {"layer": "4", "steps": 3},
     "internal_influence": {"layer": "4", "steps": 3},
+    "layer_deeplift": {"layer": "4"},
+    "layer_expected_gradients": {"layer": "4", "samples": 3, "background": _ROWS},
+    "layer_lrp": {"layer": "4"},
     "neuron_gradient": {"layer": "4", "neuron": 1},
     "neuron_integrated_gradients": {"layer": "4", "neuron": 1, "steps": 3},
     "neuron_conductance": {"layer": "4", "neuron": 1, "steps": 3},
@@ -64,10 +78,14 @@ CALLS: dict[str, dict[str, Any]] = {
     "class_visualisation": {"steps": 2},
 }
 
-PACKAGES = {"lime_package": "lime", "partition_shap": "shap", "xrai": "skimage"}
+PACKAGES = {"kpcacam": "sklearn", "lime_package": "lime", "partition_shap": "shap", "xrai": "skimage"}
 """What a method needs beyond NumPy and a framework."""
 
-NETS: dict[str, Callable[..., Model]] = {"cam": pooled_net}
+NETS: dict[str, Callable[..., Model]] = {
+    "cam": pooled_net,
+    "attention_rollout": hybrid_net,
+    "attention_relevance": hybrid_net,
+}
 
 
 def net_for(method: str, backend: Backend, dtype: str = "float32") -> Model:

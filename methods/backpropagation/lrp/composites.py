@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 
 from ....errors import MethodError
 from ...checks import non_negative
-from .rules import AlphaBeta, Box, Epsilon, Flat, Gamma, Rule, WSquared, Zero
+from .rules import AlphaBeta, Box, Epsilon, Excitation, Flat, Gamma, Rule, WSquared, Zero
 
 CompositeName: TypeAlias = Literal[
     "epsilon_gamma_box",
@@ -20,6 +20,7 @@ CompositeName: TypeAlias = Literal[
     "gamma",
     "plus",
     "alpha_beta",
+    "excitation_backprop",
 ]
 First: TypeAlias = Literal["box", "flat", "w_squared", "same"]
 
@@ -73,6 +74,7 @@ def composite_of(
         "gamma": (Gamma(gamma, epsilon), Gamma(gamma, epsilon), "same"),
         "plus": (plus, plus, "same"),
         "alpha_beta": (AlphaBeta(alpha, beta, epsilon), AlphaBeta(alpha, beta, epsilon), "same"),
+        "excitation_backprop": (Excitation(epsilon), Excitation(epsilon), "same"),
     }
     of_first: dict[str, Rule | None] = {
         "box": Box(epsilon),

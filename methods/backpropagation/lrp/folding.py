@@ -20,7 +20,7 @@ from ....backends.model import Model
 from ....backends.protocol import Array, Backend, Handle, Net, Tensor
 from ....errors import ModelError
 
-_ACTIVATIONS = (
+ACTIVATIONS = (
     "relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "hardswish", "hardsigmoid", "softplus",
 )  # fmt: skip
 
@@ -75,7 +75,7 @@ def find_norms(model: Model, x: Tensor, count: bool) -> Norms:
 
     scores = _run(model, x, watch, norms, enter)
     # An activation that Paddle's batch norm may hold inside is left out.
-    with backend.intercept(dict.fromkeys(_ACTIVATIONS, lambda call, x: x)):
+    with backend.intercept(dict.fromkeys(ACTIVATIONS, lambda call, x: x)):
         every = {layer: _scale_shift(backend, layer, entering) for layer, entering in entered.items()}
     alone = _read_by_norm_only(model, x, scores, norms, follows)
     return Norms({number: every[follows[number]] for number in alone}, every, len(outputs))

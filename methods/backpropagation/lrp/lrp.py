@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ....backends.chunks import BatchSize, chunk_size, chunks
+from ....backends.layer_outputs import check_real
 from ....backends.model import Model, per_sample
 from ....backends.objective import Of, Target, class_targets
-from ....errors import InputError, MethodError
+from ....backends.protocol import Net, Tensor
+from ....errors import InputError, MethodError, NoGradientError
 from ...checks import baseline_like, channels_second, finite_gradient, finite_scores
 from ...explanation import Array, ErrorEstimate
 from ...registry import Attribution, register
 from .composites import Composite, CompositeName, First, composite_of
-from .folding import Norms, find_norms
+from .folding import Norms, ScaleShift, find_norms
 from .propagation import Propagation, input_of_first_layer
+from .rules import Box
+
+Place: TypeAlias = tuple[Tensor, ScaleShift | None]
+"""Where relevance is read off: the input or what a layer returned, and the batch norm that is part of that layer."""
 
 # Layers with weights that no rule sees, and programs that a framework runs by itself.
 _UNSEEN = {
@@ -69,7 +78,9 @@ def lrp(
         Rules for convolutions and for linear layers, and for the first layer: ``"epsilon_gamma_box"`` (γ, ε, zB),
         ``"epsilon_plus"`` and ``"epsilon_plus_flat"`` (z⁺, ε, and flat), ``"epsilon_alpha2_beta1"`` and
         ``"epsilon_alpha2_beta1_flat"`` (α=2 β=1, ε, and flat); one rule for all layers: ``"zero"``, ``"epsilon"``,
-        ``"gamma"``, ``"plus"`` (z⁺), ``"alpha_beta"``.
+        ``"gamma"``, ``"plus"`` (z⁺), ``"alpha_beta"``, ``"excitation_backprop"`` (z⁺ in which the layers' biases have
+        no share, so that they take nothing; divided by the score it is the probability of Zhang et al., 2016,
+        arXiv:1608.00507).
     first : {"box", "flat", "w_squared", "same"}, optional
         Rule of the first layer in place of the composite's own; ``"same"`` is that of the other layers.
     epsilon : float
@@ -91,9 +102,30 @@ def lrp(
         Relevance starts as score × derivative of this number by the score: for a logit, as the score.
     batch_size : int or "auto"
     """
-    backend = model.backend
     rules = composite_of(composite, first, epsilon, gamma, alpha, beta)
-    bounds = _bounds(low, high, x, composite if first is None else first, rules)
+    return propagated(model, x, target, rules, low, high, gates, of, batch_size)
+
+
+def propagated(
+    model: Model,
+    x: Array,
+    target: Target,
+    composite: Composite,
+    low: Any,
+    high: Any,
+    gates: bool,
+    of: Of,
+    batch_size: BatchSize,
+    layer: str | None = None,
+) -> Attribution:
+    """Relevance of the inputs, or of the units of a layer; the rest as for `lrp`.
+
+    The books are those of the way from the scores to there.
+    """
+    backend = model.backend
+    if layer is not None and not _comes_before_the_first(model, x, layer):
+        composite = replace(composite, first=None)
+    bounds = _bounds(low, high, x, composite)
     _check_layers(model)
     listed = per_sample(target, len(x))
     parts: list[tuple[Array, Array, dict[str, Array]]] = []
@@ -102,9 +134,8 @@ def lrp(
         norms = find_norms(model, model.tensor(x[:1]), count=len(x) > 1)
         # A layer's rule keeps the parts that it shares out, beside the layer's output.
         for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size, held=4)):
-            parts.append(
-                _relevance(model, x[part], (bounds[0][part], bounds[1][part]), listed(part), of, rules, norms, gates)
-            )
+            limits = bounds[0][part], bounds[1][part]
+            parts.append(_relevance(model, x[part], limits, listed(part), of, composite, norms, gates, layer))
     values, scores = (np.concatenate([piece[i] for piece in parts]) for i in (0, 1))
     books = {name: np.concatenate([piece[2][name] for piece in parts]) for name in parts[0][2]}
     started, scores = books.pop("started"), finite_scores(scores)
@@ -115,10 +146,32 @@ def lrp(
         "conservation residual",
         residual,
         "Sum of the relevance minus that of the scores (the scale). Less the extras 'biases' and 'stabiliser', which "
-        "say what these took, the extra 'elsewhere' is left: 0 up to rounding if every operation is covered.",
+        "say what these took, the extra 'elsewhere' is left: 0 up to rounding if every operation is covered"
+        + ("." if layer is None else " and nothing goes around the layer."),
         started,
     )
     return Attribution(finite_gradient(values), scores, classes, estimate, books)
+
+
+def _comes_before_the_first(model: Model, x: Array, layer: str) -> bool:
+    """Whether what a layer returned reaches the first linear layer or convolution, whose rule then concerns it."""
+    backend = model.backend
+    outputs: list[Tensor] = []
+
+    def keep(_layer: Net, _inputs: Any, output: Tensor) -> Tensor:
+        check_real(backend.dtype(output), layer)
+        outputs.append(output)
+        return output * 1
+
+    with backend.frozen(model.net), model.hook(layer, post=keep):
+        received = input_of_first_layer(model, backend.leaf(model.tensor(x[:1])))
+        if received is None or not outputs:
+            return False
+        try:
+            backend.grad(backend.sum(received), outputs)
+        except NoGradientError:
+            return False
+    return True
 
 
 def _relevance(
@@ -130,17 +183,18 @@ def _relevance(
     composite: Composite,
     norms: Norms,
     gates: bool,
+    layer: str | None,
 ) -> tuple[Array, Array, dict[str, Array]]:
     """Relevance, scores and books of one chunk."""
     backend = model.backend
     leaves = [backend.leaf(model.tensor(x))]
-    box = None
-    if composite.needs_box:
-        leaves += [backend.leaf(model.tensor(bound)) for bound in bounds]
-        box = input_of_first_layer(model, leaves[1]), input_of_first_layer(model, leaves[2])
-    propagation = Propagation(backend, composite, norms, box, leaves[0], gates)
-    with propagation.rules():
-        scores = model.scores(leaves[0])
+    propagation = Propagation(backend, composite, norms, leaves[0], gates)
+    with _watched(model, propagation, layer) as watched:
+        if composite.needs_box:
+            leaves += [backend.leaf(model.tensor(bound)) for bound in bounds]
+            propagation.box = input_of_first_layer(model, leaves[1]), input_of_first_layer(model, leaves[2])
+        with propagation.rules():
+            scores = model.scores(leaves[0])
     if propagation.calls == 0:
         raise MethodError(
             "The network has no linear layer or convolution that a rule could apply to.",
@@ -154,8 +208,12 @@ def _relevance(
         )
     propagation.start(scores)
     explained = model.explained(scores, target, of)
-    gradients = backend.grad(backend.sum(explained), leaves)
-    values = sum(backend.numpy(backend.detach(leaf) * c) for leaf, c in zip(leaves, gradients, strict=True))
+    places: list[Place] = [(leaf, None) for leaf in leaves] if layer is None else watched
+    gradients = backend.grad(backend.sum(explained), [output for output, _ in places])
+    values = sum(
+        backend.numpy(propagation.relevance(output, norm, c))
+        for (output, norm), c in zip(places, gradients, strict=True)
+    )
     books = propagation.books
     booked = {"started": books.started, "biases": books.biases, "stabiliser": books.stabiliser}
     return (
@@ -165,12 +223,31 @@ def _relevance(
     )
 
 
-def _bounds(low: Any, high: Any, x: Array, rule: str, composite: Composite) -> tuple[Array, Array]:
+@contextmanager
+def _watched(model: Model, propagation: Propagation, layer: str | None) -> Iterator[list[Place]]:
+    """What a layer returns in the runs meanwhile."""
+    backend = model.backend
+    found: list[Place] = []
+
+    def keep(native: Net, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        check_real(backend.dtype(output), layer or native)
+        # Behind an embedding of whole numbers the graph begins here; a gate, which cuts it, stays without relevance.
+        real = [t for t in (output, *inputs) if backend.is_tensor(t) and "float" in backend.dtype(t)]
+        if not any(map(backend.takes_gradient, real)):
+            output = backend.leaf(output)
+        found.append((output, propagation.norm_behind(output)))
+        return propagation.copied(output)
+
+    with nullcontext() if layer is None else model.hook(layer, post=keep):
+        yield found
+
+
+def _bounds(low: Any, high: Any, x: Array, composite: Composite) -> tuple[Array, Array]:
     """The box of the inputs; every input must lie in it if the rule is zB."""
     bounds = baseline_like(low, x), baseline_like(high, x)
     if not (bounds[0] < bounds[1]).all():
         raise MethodError(f"low={low!r} is not below high={high!r}.", "Pass low=0, high=1 for pictures, for example.")
-    if "box" not in rule or not composite.needs_box:
+    if not isinstance(composite.first, Box):
         return bounds
     slack = 1e-5 * (bounds[1] - bounds[0])
     outside = (x < bounds[0] - slack) | (x > bounds[1] + slack)

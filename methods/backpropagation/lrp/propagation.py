@@ -85,14 +85,14 @@ class Propagation:
     backend : Backend
     composite : Composite
     norms : Norms
-    box : (tensor, tensor) or None
-        Bounds of the first layer's input, with a graph to the bounds of the network's input.
     x : tensor (N, ...)
         The network's input.
     gates : bool
 
     Attributes
     ----------
+    box : (tensor, tensor) or None
+        Bounds of the first layer's input, with a graph to the bounds of the network's input.
     calls : int
         How many linear layers and convolutions have run.
     books : Books
@@ -103,19 +103,18 @@ class Propagation:
         backend: Backend,
         composite: Composite,
         norms: Norms,
-        box: tuple[Tensor, Tensor] | None,
         x: Tensor,
         gates: bool,
     ) -> None:
         self.backend = backend
         self.composite = composite
         self.norms = norms
-        self.box = box
+        self.box: tuple[Tensor, Tensor] | None = None
         self.gates = gates
         self.calls = 0
         self._begun = False
         self.books = Books(backend, x)
-        self._normed: list[Tensor] = []
+        self._normed: list[tuple[Tensor, ScaleShift]] = []
 
     @contextmanager
     def rules(self) -> Iterator[None]:
@@ -147,6 +146,28 @@ class Propagation:
 
         self.backend.on_grad(scores, book)
 
+    def norm_behind(self, output: Tensor) -> ScaleShift | None:
+        """The batch norm that is part of the layer which returned this tensor."""
+        return next((norm for each, norm in self._normed if each is output), None)
+
+    def relevance(self, output: Tensor, norm: ScaleShift | None, gradient: Tensor) -> Tensor:
+        """``z c`` of what a layer returned; with a batch norm that is part of it, of both as one layer."""
+        z = self.backend.detach(output)
+        if norm is None:
+            return z * gradient
+        return (z * norm.scale + norm.shift) * self._before(norm, gradient)
+
+    def _before(self, norm: ScaleShift, gradient: Tensor) -> Tensor:
+        """The signal of a layer and its batch norm as one: without the scale that the norm's gradient put on it."""
+        return gradient * quotient(self.backend, norm.scale * 0 + 1, norm.scale)
+
+    def copied(self, output: Tensor) -> Tensor:
+        """A copy of what a layer returns, in whose place the network goes on with it."""
+        copy, norm = output * 1, self.norm_behind(output)
+        if norm is not None:
+            self._normed.append((copy, norm))
+        return copy
+
     def _layer(
         self, rule: Rule, call: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None = None
     ) -> Tensor:
@@ -168,7 +189,7 @@ class Propagation:
         nothing = [backend.detach(t) * 0 for t in unused]
 
         def vjp(c: Tensor) -> list[Tensor]:
-            c = c if norm is None else c * quotient(backend, norm.scale * 0 + 1, norm.scale)
+            c = c if norm is None else self._before(norm, c)
             signals = [c if share.factor is None else c * share.factor() for share in shares]
             self._book(z, c, shares, signals)
             return signals + nothing
@@ -176,7 +197,7 @@ class Propagation:
         inputs = [share.parts for share in shares] + unused
         output = backend.with_vjp(output, inputs, vjp, own=output is not z)
         if norm is not None:
-            self._normed.append(output)
+            self._normed.append((output, norm))
         return output
 
     def _book(self, z: Tensor, c: Tensor, shares: Sequence[Share], signals: Sequence[Tensor]) -> None:
@@ -198,7 +219,7 @@ class Propagation:
     def _book_norm(self, layer: Net, inputs: tuple[Tensor, ...]) -> Any:
         """The shift of a batch norm that stands alone is a bias; ``c`` behind it is ``c / s`` before it."""
         x = first_of(inputs)
-        if any(x is output for output in self._normed):
+        if self.norm_behind(x) is not None:
             return None
         norm: ScaleShift = self.norms.every[layer]
         biases = quotient(self.backend, norm.shift, norm.scale)

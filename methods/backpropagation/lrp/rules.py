@@ -47,10 +47,10 @@ class Affine:
     z: Tensor
     box: tuple[Tensor, Tensor] | None = None
 
-    def positive(self) -> Tensor:
-        """``Σ_i (x_i w_ij)⁺ + b_j⁺``."""
+    def positive(self, biased: bool = True) -> Tensor:
+        """``Σ_i (x_i w_ij)⁺ + b_j⁺``, the bias only if `biased`."""
         clip = self.backend.clip
-        biases = () if self.bias is None else (clip(self.bias, low=0.0),)
+        biases = (clip(self.bias, low=0.0),) if biased and self.bias is not None else ()
         return self._of_one_sign(clip(self.weight, low=0.0), clip(self.weight, high=0.0), biases)
 
     def negative(self) -> Tensor:
@@ -201,6 +201,18 @@ class AlphaBeta:
         if self.beta != 0:
             shares.append(_in_proportion(layer, layer.negative(), self.epsilon, layer.biases(high=0.0), -self.beta))
         return shares
+
+
+@dataclass(frozen=True)
+class Excitation:
+    """Excitation backprop: ``R_i = Σ_j (x_i w_ij)⁺ / Σ_i (x_i w_ij)⁺ R_j``, which is z⁺ without a share for biases."""
+
+    epsilon: float
+    of_inputs = False
+
+    def __call__(self, layer: Affine) -> list[Share]:
+        """``y = p [z / p]`` with ``p_j = Σ_i (x_i w_ij)⁺``."""
+        return [_in_proportion(layer, layer.positive(biased=False), self.epsilon)]
 
 
 @dataclass(frozen=True)

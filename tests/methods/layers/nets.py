@@ -24,6 +24,9 @@ LAYER_METHODS: dict[str, dict[str, Any]] = {
     "layer_integrated_gradients": {"steps": 6},
     "layer_conductance": {"steps": 6},
     "internal_influence": {"steps": 6},
+    "layer_deeplift": {},
+    "layer_expected_gradients": {"samples": 6},
+    "layer_lrp": {},
 }
 NEURON_METHODS: dict[str, dict[str, Any]] = {
     "neuron_gradient": {},
@@ -31,7 +34,14 @@ NEURON_METHODS: dict[str, dict[str, Any]] = {
     "neuron_conductance": {"steps": 6},
     "neuron_guided_backprop": {},
 }
-TARGETED = ("layer_gradient_x_activation", "layer_integrated_gradients", "layer_conductance", "internal_influence")
+TARGETED = tuple(name for name in LAYER_METHODS if name != "layer_activation")
+
+
+def explained(model: Model, x: np.ndarray, method: str, target: Any = None, **params: Any) -> tl.Explanation:
+    """As `explain`; zeros are the background where a method needs one."""
+    if method == "layer_expected_gradients":
+        params["background"] = 0 * x[:1]
+    return tl.explain(model, x, method, target, **params)
 
 
 def inputs(samples: int = 2, features: int = 6) -> np.ndarray:

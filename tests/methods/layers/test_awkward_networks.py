@@ -12,7 +12,7 @@ from twinlens.backends import Backend
 
 from ...nets import pictures, small_net
 from ..test_side_effects import lived_in, snapshot
-from .nets import LAYER_METHODS, NEURON_METHODS, TARGETED, awkward_net, inputs, native, spelt_net
+from .nets import LAYER_METHODS, NEURON_METHODS, TARGETED, awkward_net, explained, inputs, native, spelt_net
 
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track:UserWarning")
 
@@ -28,9 +28,7 @@ def target_for(method: str) -> int | None:
 @pytest.mark.parametrize("method", list(METHODS))
 def test_every_spelling_of_a_relu_gives_the_same(backend: Backend, method: str, layer: str) -> None:
     module, functional, in_place = (
-        tl.explain(
-            spelt_net(backend, spelling), pictures(2), method, target_for(method), layer=layer, **METHODS[method]
-        )
+        explained(spelt_net(backend, spelling), pictures(2), method, target_for(method), layer=layer, **METHODS[method])
         for spelling in ("module", "functional", "in place")
     )
     assert np.abs(module.values).max() > 0
@@ -56,23 +54,21 @@ def test_the_activation_is_that_before_the_relu_in_place(backend: Backend) -> No
 )
 def test_a_layer_that_cannot_be_explained_is_named(backend: Backend, method: str, layer: str, named: str) -> None:
     with pytest.raises(tl.errors.LayerError, match=named):
-        tl.explain(awkward_net(backend), inputs(), method, layer=layer, **METHODS[method])
+        explained(awkward_net(backend), inputs(), method, layer=layer, **METHODS[method])
 
 
 @pytest.mark.parametrize("method", [*TARGETED, "neuron_conductance"])
 def test_a_layer_beside_the_way_to_the_score_has_no_gradient(backend: Backend, method: str) -> None:
     with pytest.raises(tl.errors.NoGradientError):
-        tl.explain(awkward_net(backend), inputs(), method, layer="aside", **METHODS[method])
+        explained(awkward_net(backend), inputs(), method, layer="aside", **METHODS[method])
 
 
 def test_whole_numbers_are_an_activation_without_gradient(backend: Backend) -> None:
     model = awkward_net(backend)
     assert tl.explain(model, inputs(), "layer_activation", layer="whole").values.dtype == np.int64
-    for method in ("layer_integrated_gradients", "layer_conductance", "internal_influence"):
+    for method in TARGETED:
         with pytest.raises(tl.errors.LayerError, match="int64"):
-            tl.explain(model, inputs(), method, layer="whole", **METHODS[method])
-    with pytest.raises(tl.errors.LayerError, match="int64"):
-        tl.explain(model, inputs(), "layer_gradient_x_activation", layer="whole")
+            explained(model, inputs(), method, layer="whole", **METHODS[method])
     with pytest.raises(tl.errors.LayerError, match="int64"):
         tl.explain(model, inputs(), "neuron_gradient", layer="whole", neuron=())
 
@@ -84,19 +80,19 @@ def test_weights_that_are_not_finite_do_not_hide_behind_a_relu(backend: Backend,
     state["0.weight"][0, 0, 0, 0] = np.nan
     model.load_state(state)
     with pytest.raises(tl.errors.NonFiniteError):
-        tl.explain(model, pictures(1), method, layer="6", **METHODS[method])
+        explained(model, pictures(1), method, layer="6", **METHODS[method])
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if target_for(name) is None])
 def test_a_method_without_target_says_so(backend: Backend, method: str) -> None:
     with pytest.raises(tl.errors.MethodError, match=f"{method} has no target"):
-        tl.explain(small_net(backend), pictures(1), method, 0, layer="4", **METHODS[method])
+        explained(small_net(backend), pictures(1), method, 0, layer="4", **METHODS[method])
 
 
 @pytest.mark.parametrize("method", [*TARGETED, "neuron_conductance"])
 def test_a_target_out_of_range_is_named(backend: Backend, method: str) -> None:
     with pytest.raises(tl.errors.TargetError, match="Target 5 does not exist"):
-        tl.explain(small_net(backend), pictures(1), method, 5, layer="4", **METHODS[method])
+        explained(small_net(backend), pictures(1), method, 5, layer="4", **METHODS[method])
 
 
 @pytest.mark.parametrize("method", INTEGRATED)
@@ -113,7 +109,7 @@ def test_a_target_out_of_range_is_named(backend: Backend, method: str) -> None:
 )
 def test_bad_parameters_of_a_path_are_named(backend: Backend, method: str, params: dict[str, Any], error: str) -> None:
     with pytest.raises(getattr(tl.errors, error)):
-        tl.explain(small_net(backend), pictures(1), method, layer="4", **(METHODS[method] | params))
+        explained(small_net(backend), pictures(1), method, layer="4", **(METHODS[method] | params))
 
 
 @pytest.mark.parametrize("method", ["layer_integrated_gradients", "internal_influence"])
@@ -126,7 +122,7 @@ def test_a_rule_that_is_not_known_is_named(backend: Backend, method: str) -> Non
 def test_the_network_comes_back_as_it_was(backend: Backend, method: str) -> None:
     model = lived_in(backend, method)
     before = snapshot(model)
-    tl.explain(model, pictures(2), method, target_for(method), layer="2", **METHODS[method])
+    explained(model, pictures(2), method, target_for(method), layer="2", **METHODS[method])
     assert snapshot(model) == before
 
 
@@ -138,7 +134,7 @@ def test_the_network_comes_back_as_it_was(backend: Backend, method: str) -> None
 def test_the_network_comes_back_as_it_was_after_an_exception(backend: Backend, method: str, failing_run: int) -> None:
     model, runs = lived_in(backend, method), 0
     # What is tried out on a network once, and may fail, has been tried.
-    tl.explain(model, pictures(2), method, target_for(method), layer="2", batch_size=1, **METHODS[method])
+    explained(model, pictures(2), method, target_for(method), layer="2", batch_size=1, **METHODS[method])
 
     def fail(_layer: Any, _inputs: Any) -> None:
         nonlocal runs
@@ -151,7 +147,7 @@ def test_the_network_comes_back_as_it_was_after_an_exception(backend: Backend, m
     before = snapshot(model)
     try:
         with pytest.raises(KeyError, match="the user's own error"):
-            tl.explain(model, pictures(2), method, target_for(method), layer="2", batch_size=1, **METHODS[method])
+            explained(model, pictures(2), method, target_for(method), layer="2", batch_size=1, **METHODS[method])
     finally:
         assert snapshot(model) == before
         handle.remove()
@@ -162,8 +158,8 @@ def test_networks_with_several_outputs_have_layers_too(backend: Backend, method:
     plain = small_net(backend, dtype="float64")
     pair = native(backend, {"inner": plain.net}, lambda net, x: (x, net.inner(x)))
     model, x = tl.wrap(pair, output=lambda out: out[1]), pictures(2)
-    found = tl.explain(model, x, method, target_for(method), layer="inner.4", **METHODS[method])
-    expected = tl.explain(plain, x, method, target_for(method), layer="4", **METHODS[method])
+    found = explained(model, x, method, target_for(method), layer="inner.4", **METHODS[method])
+    expected = explained(plain, x, method, target_for(method), layer="4", **METHODS[method])
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-12)
     with pytest.raises(tl.errors.LayerError, match="Layer '' returns a tuple"):
-        tl.explain(model, x, method, target_for(method), layer="", **METHODS[method])
+        explained(model, x, method, target_for(method), layer="", **METHODS[method])

@@ -9,10 +9,12 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend
+from twinlens.methods.randomness import global_numpy_seed
 
-from ...frameworks import need
+from ...frameworks import need, torch
 from ...nets import pictures, small_net
-from .nets import inputs, tanh_net
+from ..backpropagation.lrp.nets import sequential
+from .nets import inputs, product_net, tanh_net
 
 attr: Any = pytest.importorskip("captum.attr")
 pytestmark = pytest.mark.filterwarnings("ignore:.*[Ss]etting.*hooks.*:UserWarning")
@@ -107,3 +109,92 @@ def test_neuron_conductance(torch_backend: Backend) -> None:
     # The weights of its default rule sum to 1 - 1 / n, and the conductance is too small by as much; ours is not.
     default = smooth("NeuronConductance", neuron_selector=2, n_steps=60)
     np.testing.assert_allclose(default / best, 59 / 60, rtol=1e-3)
+
+
+ROWS = pictures(4, seed=2)
+
+
+def without_pooling() -> Any:
+    """Captum's DeepLIFT has another rule for max pooling."""
+    nn = need("torch").nn
+    layers = [nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU()]
+    return sequential(need("torch"), *layers, nn.Flatten(), nn.Linear(512, 5))
+
+
+@pytest.mark.parametrize("layer", ["0", "1", "2", "3", "4"])
+def test_layer_deeplift(torch_backend: Backend, layer: str) -> None:
+    model, x = without_pooling(), pictures(3)
+    found = tl.explain(model, x, "layer_deeplift", 2, layer=layer, baseline=0.3)
+    method = attr.LayerDeepLift(model.net.eval(), model.net[int(layer)])
+    native = torch_backend.asarray(x, "float64").requires_grad_()
+    same(found.values, method.attribute(native, baselines=0.3, target=2).detach().numpy())
+
+
+@pytest.mark.parametrize("layer", ["0", "2"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_layer_lrp(torch_backend: Backend, layer: str, bias: bool) -> None:
+    """By the epsilon rule: for others captum reads relevance off what layers with changed weights return."""
+    rules, nn = pytest.importorskip("captum.attr._utils.lrp_rules"), torch_backend.nn
+    linear = [nn.Linear(12, 16, bias=bias), nn.Linear(16, 8, bias=bias), nn.Linear(8, 5, bias=bias)]
+    model = sequential(torch_backend, linear[0], nn.ReLU(), linear[1], nn.ReLU(), linear[2])
+    x = np.random.default_rng(0).random((3, 12))
+    found = tl.explain(model, x, "layer_lrp", layer=layer, composite="epsilon", epsilon=1e-9)
+    for number in (0, 2, 4):
+        model.net[number].rule = rules.EpsilonRule(1e-9)
+    method = attr.LayerLRP(model.net.eval(), model.net[int(layer)])
+    same(
+        found.values, method.attribute(model.tensor(x).requires_grad_(), target=found.target.tolist()).detach().numpy()
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "method", "params"),
+    [
+        ("NeuronDeepLift", {"baselines": 0.3}, "deeplift", {"baseline": 0.3}),
+        ("NeuronDeepLiftShap", {"baselines": ROWS}, "deepshap", {"background": ROWS}),
+        ("NeuronDeconvolution", {}, "deconvnet", {}),
+        ("NeuronGuidedBackprop", {}, "guided_backprop", {}),
+        ("NeuronFeatureAblation", {"feature_mask": np.arange(64).reshape(1, 1, 8, 8)}, "feature_ablation", {}),
+    ],
+)
+def test_neurons_by_other_methods(
+    torch_backend: Backend, kind: str, arguments: dict[str, Any], method: str, params: dict[str, Any]
+) -> None:
+    model, x, index = without_pooling(), pictures(3), (3, 1, 2)
+    if method == "feature_ablation":
+        params = {"segments": np.arange(64).reshape(8, 8), "baseline": 0.0}
+    found = tl.explain(tl.neuron(model, "3", index), x, method, **params).values
+    given = {
+        name: torch.from_numpy(value if value.dtype == np.int64 else value.astype("float64"))
+        if isinstance(value, np.ndarray)
+        else value
+        for name, value in arguments.items()
+    }
+    peer = getattr(attr, kind)(model.net.eval(), model.net[3])
+    native = torch_backend.asarray(x, "float64").requires_grad_()
+    expected = peer.attribute(native, neuron_selector=index, **given).detach().numpy()
+    same(np.broadcast_to(found, expected.shape), expected)
+
+
+def test_expected_gradients_of_a_neuron(torch_backend: Backend) -> None:
+    """Captum draws at random without strata: its error of some 2% is that of 4000 draws."""
+    model, x, index = without_pooling(), pictures(2), (3, 1, 2)
+    found = tl.explain(tl.neuron(model, "3", index), x, "expected_gradients", background=ROWS, samples=4000).values
+    peer = attr.NeuronGradientShap(model.net.eval(), model.net[3])
+    rows = torch_backend.asarray(ROWS, "float64")
+    with torch_backend.seeded(0), global_numpy_seed(0):
+        native = torch_backend.asarray(x, "float64").requires_grad_()
+        expected = peer.attribute(native, baselines=rows, n_samples=4000, neuron_selector=index).detach().numpy()
+    assert np.linalg.norm(found - expected) < 0.03 * np.linalg.norm(expected)
+
+
+def test_captums_gradient_shap_of_a_layer_is_not_complete(torch_backend: Backend) -> None:
+    """Of mixed inputs, x³ / 3 and x³ / 2 make 5/6 of the score x³; in the space of the layer it is all of it."""
+    model, x = product_net(torch_backend), np.array([[1.0], [2.0]])
+    peer = attr.LayerGradientShap(model.net.eval(), torch_backend.modules(model.net)["units"])
+    with torch_backend.seeded(0), global_numpy_seed(0):
+        native = torch_backend.asarray(x).requires_grad_()
+        theirs = peer.attribute(native, baselines=torch_backend.asarray(np.zeros((1, 1))), n_samples=4000, target=0)
+    np.testing.assert_allclose(theirs.detach().numpy(), x**3 * [1 / 3, 1 / 2], rtol=0.05)
+    found = tl.explain(model, x, "layer_expected_gradients", 0, layer="units", background=0 * x[:1], samples=4000)
+    np.testing.assert_allclose(found.values, x**3 * [1 / 2, 1 / 2], rtol=1e-5)

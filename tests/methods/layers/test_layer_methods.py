@@ -14,6 +14,7 @@ from .nets import (
     READOUT,
     TARGETED,
     WEIGHTS,
+    explained,
     hidden_net,
     inputs,
     product_net,
@@ -165,13 +166,14 @@ def test_every_rule_converges_to_the_same(backend: Backend, method: str, rule: s
 def test_the_network_itself_is_a_layer(backend: Backend, method: str) -> None:
     model, x = small_net(backend, dtype="float64"), pictures(2)
     target = [3, 1] if method in TARGETED else None
-    found = tl.explain(model, x, method, target, layer="", **LAYER_METHODS[method])
+    found = explained(model, x, method, target, layer="", **LAYER_METHODS[method])
     scores, zero = model.forward(x), model.forward(0 * x)
     one = np.eye(5)[[3, 1]]
     expected = {
         "layer_activation": scores,
         "layer_gradient_x_activation": scores * one,
         "internal_influence": one,
+        "layer_lrp": scores * one,
     }.get(method, (scores - zero) * one)
     np.testing.assert_allclose(found.values, expected, rtol=1e-10, atol=1e-12)
 
@@ -180,9 +182,9 @@ def test_the_network_itself_is_a_layer(backend: Backend, method: str) -> None:
 def test_layers_of_tokens_have_values_of_their_shape(backend: Backend, method: str) -> None:
     model, x = token_net(backend), np.random.default_rng(0).normal(0, 1, (3, 4, 3))
     target = 1 if method in TARGETED else None
-    found = tl.explain(model, x, method, target, layer="embed", **LAYER_METHODS[method])
+    found = explained(model, x, method, target, layer="embed", **LAYER_METHODS[method])
     assert found.values.shape == (3, 4, 5)
-    if "integrated" in method or "conductance" in method:
+    if method in ("layer_integrated_gradients", "layer_conductance", "layer_deeplift"):
         np.testing.assert_allclose(found.error.values, 0, atol=1e-12)
 
 
@@ -196,8 +198,8 @@ def test_all_quantities_are_shared_out(backend: Backend, method: str, of: str) -
 
 @pytest.mark.parametrize("method", TARGETED)
 def test_a_target_function_is_as_good_as_a_class(backend: Backend, method: str) -> None:
-    by_class = tl.explain(tanh_net(backend), inputs(), method, 2, layer="units")
-    by_function = tl.explain(tanh_net(backend), inputs(), method, lambda s: s[:, 2], layer="units")
+    by_class = explained(tanh_net(backend), inputs(), method, 2, layer="units")
+    by_function = explained(tanh_net(backend), inputs(), method, lambda s: s[:, 2], layer="units")
     np.testing.assert_allclose(by_function.values, by_class.values, rtol=1e-12)
     np.testing.assert_allclose(by_function.error.values, by_class.error.values, atol=1e-12)
     assert by_function.target is None
@@ -206,9 +208,9 @@ def test_a_target_function_is_as_good_as_a_class(backend: Backend, method: str) 
 @pytest.mark.parametrize("method", TARGETED)
 def test_without_a_target_the_predicted_class_is_explained(backend: Backend, method: str) -> None:
     model, x = small_net(backend, dtype="float64"), pictures(3)
-    found = tl.explain(model, x, method, layer="4", **LAYER_METHODS[method])
+    found = explained(model, x, method, layer="4", **LAYER_METHODS[method])
     np.testing.assert_array_equal(found.target, model.predict(x))
-    named = tl.explain(model, x, method, model.predict(x).tolist(), layer="4", **LAYER_METHODS[method])
+    named = explained(model, x, method, model.predict(x).tolist(), layer="4", **LAYER_METHODS[method])
     np.testing.assert_array_equal(found.values, named.values)
 
 
@@ -218,7 +220,7 @@ def test_the_chunks_do_not_matter(backend: Backend, method: str) -> None:
     target = [0, 1, 4] if method in TARGETED else None
 
     def found(batch_size: int | str) -> tl.Explanation:
-        return tl.explain(model, x, method, target, layer="4", batch_size=batch_size, **LAYER_METHODS[method])
+        return explained(model, x, method, target, layer="4", batch_size=batch_size, **LAYER_METHODS[method])
 
     whole = found("auto")
     for batch_size in (1, 5):
@@ -234,7 +236,7 @@ def test_both_frameworks_say_the_same(both: tuple[Backend, Backend], method: str
     target = [0, 3] if method in TARGETED else None
 
     def found(model: Model) -> np.ndarray:
-        return tl.explain(model, pictures(2), method, target, layer=layer, **LAYER_METHODS[method]).values
+        return explained(model, pictures(2), method, target, layer=layer, **LAYER_METHODS[method]).values
 
     torch, paddle = (found(small_net(b, dtype="float64")) for b in both)
     np.testing.assert_allclose(torch, paddle, rtol=1e-10, atol=1e-11)

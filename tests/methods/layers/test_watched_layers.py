@@ -11,7 +11,7 @@ import twinlens as tl
 from twinlens.backends import Backend, Model
 
 from ...nets import pictures, randomise
-from .nets import LAYER_METHODS, NEURON_METHODS, inputs, linear, native, relu_, step
+from .nets import LAYER_METHODS, NEURON_METHODS, explained, inputs, linear, native, relu_, step
 
 GRADIENT_METHODS = LAYER_METHODS | {name: {"neuron": 1, **params} for name, params in NEURON_METHODS.items()}
 del GRADIENT_METHODS["layer_activation"]
@@ -46,7 +46,7 @@ def test_no_gradient_is_taken_at_an_output_that_is_overwritten_under_another_nam
     backend: Backend, method: str, used: bool
 ) -> None:
     with pytest.raises(tl.errors.LayerError, match="'shortcut' shares its output"):
-        tl.explain(shortcut_net(backend, used), inputs(), method, layer="shortcut", **GRADIENT_METHODS[method])
+        explained(shortcut_net(backend, used), inputs(), method, layer="shortcut", **GRADIENT_METHODS[method])
 
 
 @pytest.mark.parametrize("method", ["gradcam", "layercam"])
@@ -92,7 +92,7 @@ def test_a_mask_stays_a_mask_while_it_is_watched(backend: Backend) -> None:
 @pytest.mark.parametrize("method", list(GRADIENT_METHODS))
 def test_booleans_and_complex_numbers_have_no_gradient(backend: Backend, method: str) -> None:
     with pytest.raises(tl.errors.LayerError, match="'mask' returns bool"):
-        tl.explain(masked_net(backend), inputs(), method, layer="mask", **GRADIENT_METHODS[method])
+        explained(masked_net(backend), inputs(), method, layer="mask", **GRADIENT_METHODS[method])
     layers = {"phase": step(backend, lambda x: x * 1j), "head": linear(backend, 6, 3)}
 
     def forward(net: Any, x: Any) -> Any:
@@ -102,7 +102,7 @@ def test_booleans_and_complex_numbers_have_no_gradient(backend: Backend, method:
     net = native(backend, layers, forward)
     for dtype in ("float32", "float64"):
         with pytest.raises(tl.errors.LayerError, match="'phase' returns complex"):
-            tl.explain(tl.wrap(net, dtype=dtype), inputs(), method, layer="phase", **GRADIENT_METHODS[method])
+            explained(tl.wrap(net, dtype=dtype), inputs(), method, layer="phase", **GRADIENT_METHODS[method])
 
 
 def test_the_cure_for_a_tuple_names_a_layer_inside_only_where_there_is_one(backend: Backend) -> None:
@@ -132,7 +132,7 @@ def test_as_many_rows_as_samples_may_be_chance(backend: Backend, method: str) ->
     model = tl.wrap(native(backend, layers, forward))
     params = GRADIENT_METHODS.get(method, {})
     with pytest.raises(tl.errors.LayerError, match=r"shape \(6, \d+\) for \d+ samples"):
-        tl.explain(model, inputs(6), method, layer="turned", **params)
+        explained(model, inputs(6), method, layer="turned", **params)
 
 
 @pytest.mark.parametrize("samples", [2, 3])

@@ -89,6 +89,8 @@ def handed_down(rule: str, layer: Dense, x: np.ndarray, relevance: np.ndarray, e
             elif rule in FACTORS:
                 alpha, beta = FACTORS[rule]
                 share = alpha * over(max(z[i], 0), above, epsilon) - beta * over(min(z[i], 0), below, epsilon)
+            elif rule == "excitation_backprop":
+                share = over(max(z[i], 0), z[z > 0].sum(), epsilon)
             elif rule == "box":
                 share = over(box[i], box[among].sum(), epsilon)
             elif rule == "flat":

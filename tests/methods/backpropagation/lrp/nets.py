@@ -20,6 +20,7 @@ COMPOSITES = (
     "gamma",
     "plus",
     "alpha_beta",
+    "excitation_backprop",
 )
 
 

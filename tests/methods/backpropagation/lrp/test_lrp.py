@@ -48,10 +48,30 @@ def test_relevance_is_conserved_exactly_without_biases_and_epsilon(backend: Back
 def test_the_books_say_where_the_rest_of_the_relevance_is(backend: Backend, composite: str, dtype: str) -> None:
     result = tl.explain(small_net(backend, dtype=dtype), pictures(3), "lrp", 1, composite=composite, epsilon=0.01)
     assert result.error is not None
-    assert np.abs(result.extras["biases"]).min() > 0
+    assert (np.abs(result.extras["biases"]).min() > 0) == (composite != "excitation_backprop")
     assert (np.abs(result.extras["stabiliser"]).min() > 0) == (composite != "zero")
     tolerance = 1e-10 if dtype == "float64" else 1e-4
     assert (np.abs(result.extras["elsewhere"]) <= tolerance * np.abs(result.error.scale)).all()
+
+
+def test_excitation_backprop_conserves_relevance_where_z_plus_gives_it_to_biases(backend: Backend) -> None:
+    """With inputs above 0, and weights of which each unit has positive ones, nothing is lost but to epsilon."""
+    nn = backend.nn
+    model = sequential(
+        backend, nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(32, 5),
+    )  # fmt: skip
+    found, plus = (
+        tl.explain(model, pictures(3), "lrp", [0, 1, 2], composite=composite, epsilon=0)
+        for composite in ("excitation_backprop", "plus")
+    )
+    score = found.scores[range(3), [0, 1, 2]]
+    assert np.allclose(found.values.sum(axis=(1, 2, 3)), score, rtol=1e-10)
+    assert not found.extras["biases"].any()
+    # The paper's winning probability: shares of the score, none of them negative.
+    assert (found.values / score.reshape(3, 1, 1, 1) >= 0).all()
+    assert (np.abs(plus.error.relative) > 0.1).all()
+    assert np.allclose(plus.error.values + plus.extras["biases"], 0, atol=1e-10)
 
 
 def test_the_books_hold_what_one_unit_keeps(backend: Backend) -> None:

@@ -72,6 +72,18 @@ def test_composites_are_zennits(zennit: Any, name: str, peer: str, options: dict
     assert close(found.values, relevance_by_zennit(model, composite), 1e-7)
 
 
+def test_excitation_backprop_is_zennits_without_its_biases(zennit: Any) -> None:
+    """As it comes, zennit gives positive biases a share of the relevance, which the paper's probabilities do not."""
+    model = convolutional()
+    found = tl.explain(model, X, "lrp", TARGETS, composite="excitation_backprop", epsilon=1e-9)
+    without = zennit.ExcitationBackprop(stabilizer=1e-9, zero_params="bias")
+    assert close(found.values, relevance_by_zennit(model, without), 1e-7)
+    biased = relevance_by_zennit(model, zennit.ExcitationBackprop(stabilizer=1e-9))
+    plus = tl.explain(model, X, "lrp", TARGETS, composite="plus", epsilon=1e-9)
+    assert close(plus.values, biased, 1e-7)
+    assert not close(found.values, biased, 0.1)
+
+
 def test_a_batch_norm_is_merged_as_by_zennit(zennit: Any) -> None:
     """But for the 1e-5 that zennit's merged batch norms still add to their variance of 1."""
     canonizers = pytest.importorskip("zennit.canonizers")

@@ -14,6 +14,7 @@ from . import naive
 from .nets import COMPOSITES, close, sequential
 
 SHARED = {"gamma": naive.GAMMA, "alpha": naive.ALPHA, "beta": naive.BETA}
+ONE_FOR_ALL = ("zero", "epsilon", "gamma", "plus", "alpha_beta", "excitation_backprop")
 # Rules of the first layer, of convolutions, of linear layers.
 RULES = {
     "epsilon_gamma_box": ("box", "gamma", "epsilon"),
@@ -21,7 +22,7 @@ RULES = {
     "epsilon_plus_flat": ("flat", "plus", "epsilon"),
     "epsilon_alpha2_beta1": ("alpha2_beta1", "alpha2_beta1", "epsilon"),
     "epsilon_alpha2_beta1_flat": ("flat", "alpha2_beta1", "epsilon"),
-} | {name: (name,) * 3 for name in ("zero", "epsilon", "gamma", "plus", "alpha_beta")}
+} | {name: (name,) * 3 for name in ONE_FOR_ALL}
 
 
 def convolutional(backend: Backend, bias: bool = True) -> tuple[Model, list[Any]]:
@@ -78,7 +79,7 @@ def test_the_first_layer_may_have_another_rule(backend: Backend, rng: np.random.
     assert np.abs(result.values[:, :, :2]).max() > 0
 
 
-@pytest.mark.parametrize("composite", ["zero", "epsilon", "gamma", "plus", "alpha_beta"])
+@pytest.mark.parametrize("composite", ONE_FOR_ALL)
 def test_inputs_of_both_signs_equal_two_loops_per_layer(
     backend: Backend, rng: np.random.Generator, composite: str
 ) -> None:
