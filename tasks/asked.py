@@ -20,23 +20,32 @@ _GUESSES = 3
 def parsed_settings(settings: Sequence[str], methods: Sequence[Method]) -> dict[str, Any]:
     """Parameters of the methods from ``NAME=VALUE``, where the values are YAML.
 
+    ``NAME.KEY=VALUE`` is one entry of a parameter that has names itself, such as ``segment_options.cells=4``.
+
     Raises
     ------
     ConfigError, MethodError
         If one is not written so, or no method has it.
     """
     known = {name for method in methods for name in method.defaults}
-    given = {}
+    given: dict[str, Any] = {}
     for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or not name:
+        place, equals, text = setting.partition("=")
+        name, dot, key = place.partition(".")
+        if not equals or not name or (dot and not key):
             raise ConfigError(f"--set {setting} is not a setting.", "Write --set name=value, such as steps=100.")
         if name not in known:
             raise MethodError(f"No chosen method has a parameter '{name}'.", suggest(name, known))
         value = setting_value(setting, text)
         # The layers of a sequence have numbers as their names.
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        given[name] = text.strip() if name == "layer" and is_number else value
+        value = text.strip() if (key or name) == "layer" and is_number else value
+        if not dot:
+            given[name] = value
+        elif isinstance(entries := given.setdefault(name, {}), dict):
+            entries[key] = value
+        else:
+            raise ConfigError(f"--set {setting} is an entry of {name}={entries}.", "Leave one of the two out.")
     return given
 
 
