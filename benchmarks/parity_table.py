@@ -1,6 +1,7 @@
 """Write docs/parity.md: every method on both frameworks with the same weights, and beside the other libraries.
 
-ResNet-18 with random weights and random batch-norm statistics, small random pictures. In double precision the two
+ResNet-18 with random weights and random batch-norm statistics, small random pictures; methods for attention on a small
+vision transformer. In double precision the two
 frameworks have to agree to rounding; what single precision adds is shown beside it.
 """
 
@@ -17,11 +18,13 @@ from peers import PEERS, background
 from rich.progress import track
 
 import twinlens as tl
+from twinlens.backends.torch_backend import import_torchvision
 
 _FAMILIES = {
     "gradients": "Gradients",
     "backpropagation": "Other rules of backpropagation",
     "cams": "Class activation maps",
+    "attention": "Attention",
     "perturbation": "Perturbation",
     "layers": "Layers and neurons",
 }
@@ -35,6 +38,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "guided_integrated_gradients": {"steps": 10},
     "expected_gradients": {"samples": 8, "background": background},
     "gradient_shap": {"samples": 8, "background": background},
+    "noise_tunnel": {"inner": "integrated_gradients", "inner_params": {"steps": 5}, "samples": 3},
     "deepshap": {"background": background},
     "occlusion": {"window": 16, "stride": 8},
     "feature_ablation": _GRID,
@@ -50,6 +54,9 @@ PARAMS: dict[str, dict[str, Any]] = {
     "layer_gradient_x_activation": {"layer": "layer3"},
     "layer_integrated_gradients": {"layer": "layer3", "steps": 10},
     "layer_conductance": {"layer": "layer3", "steps": 10},
+    "layer_deeplift": {"layer": "layer3"},
+    "layer_lrp": {"layer": "layer3"},
+    "layer_expected_gradients": {"layer": "layer3", "samples": 8, "background": background},
     "internal_influence": {"layer": "layer3", "steps": 10},
     "neuron_gradient": {"layer": "layer3", "neuron": 3},
     "neuron_integrated_gradients": {"layer": "layer3", "neuron": 3, "steps": 10},
@@ -88,6 +95,18 @@ def twins(dtype: str) -> tuple[tl.Model, tl.Model]:
     return tuple(tl.wrap(model.net, dtype=dtype, input_shape=(3, 64, 64)) for model in (first, second))  # type: ignore[return-value]
 
 
+def transformers(dtype: str, size: int) -> tuple[tl.Model, tl.Model]:
+    """A small vision transformer and its twin, whose head, zero at first, has random weights."""
+    torchvision = import_torchvision()
+    net = torchvision.models.VisionTransformer(
+        image_size=size, patch_size=size // 8, num_layers=4, num_heads=4, hidden_dim=64, mlp_dim=128, num_classes=10
+    )
+    first = tl.wrap(net, dtype=dtype, input_shape=(3, size, size))
+    rng = np.random.default_rng(0)
+    first.load_state({name: rng.normal(0, 0.1, array.shape) for name, array in first.state().items()})
+    return first, tl.twin(first)
+
+
 def beside_peer(method: str, size: int) -> tuple[str, str]:
     """Name of the other library, and how far it is from ours in double precision, on torch."""
     peer = PEERS.get(method)
@@ -115,12 +134,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="+")
     parser.add_argument("--size", type=int, default=64)
     arguments = parser.parse_args()
-    pairs = {dtype: twins(dtype) for dtype in ("float64", "float32")}
+    precisions = ("float64", "float32")
+    convolutional = {dtype: twins(dtype) for dtype in precisions}
+    attending = {dtype: transformers(dtype, arguments.size) for dtype in precisions}
     x = np.random.default_rng(0).random((2, 3, arguments.size, arguments.size), dtype=np.float32)
     rows: dict[str, list[str]] = {family: [] for family in _FAMILIES}
     chosen = {name: m for name, m in tl.methods().items() if arguments.only is None or name in arguments.only}
     for name, method in track(chosen.items(), "methods", transient=True):
         params = {key: value(x) if callable(value) else value for key, value in PARAMS.get(name, {}).items()}
+        pairs = attending if method.family == "attention" else convolutional
         found = {
             dtype: [tl.explain(model, x, name, [1, 2] if method.targeted else None, **params).values for model in pair]
             for dtype, pair in pairs.items()
@@ -132,7 +154,8 @@ def main() -> None:
         "# Do both frameworks, and the other libraries, give the same numbers?",
         "",
         "Relative L2 distance between PyTorch and Paddle with the same weights: ResNet-18 with random weights and",
-        f"batch-norm statistics, on two random pictures of {arguments.size} x {arguments.size}.",
+        "batch-norm statistics (for attention, a small vision transformer), on two random pictures of",
+        f"{arguments.size} x {arguments.size}.",
         "In double precision what is left is rounding. In single precision one unit whose sign flips by rounding",
         "moves a whole map: PyTorch differs from itself in double precision by 1e-3. The last columns compare PyTorch",
         "in double precision with another library, for the methods that are deterministic and mean the same there;",

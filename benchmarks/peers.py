@@ -89,23 +89,46 @@ def _grad_cam(name: str) -> Callable[[Model, Array, list[int]], Call]:
     return make
 
 
-def _layer(name: str, neuron: Any = None, **options: Any) -> Callable[[Model, Array, list[int]], Call]:
+def _full_grad(model: Model, x: Array, targets: list[int]) -> Call:
+    import pytorch_grad_cam as library
+    import torch
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    cam = library.FullGrad(copy.deepcopy(model.net), [])
+    native, chosen = torch.tensor(x), [ClassifierOutputTarget(target) for target in targets]
+    return lambda: cam(input_tensor=native, targets=chosen)[:, None]
+
+
+def _finer_cam(model: Model, x: Array, targets: list[int]) -> Call:
+    import pytorch_grad_cam as library
+    import torch
+
+    net = copy.deepcopy(model.net)
+    cam = library.FinerCAM(model=net, target_layers=[net.get_submodule(_LAYER)])
+    pictures = list(zip(torch.tensor(x).split(1), targets, strict=True))
+    return lambda: np.stack([cam(input_tensor=picture, target_idx=target) for picture, target in pictures])
+
+
+def _layer(
+    name: str, neuron: Any = None, at: str | None = None, **options: Any
+) -> Callable[[Model, Array, list[int]], Call]:
     def make(model: Model, x: Array, targets: list[int]) -> Call:
         import torch
         from captum import attr
 
-        method = getattr(attr, name)(model.net.eval(), model.layer(_LAYER))
+        method = getattr(attr, name)(model.net.eval(), model.layer(at or _LAYER))
         native, chosen = torch.tensor(x), torch.tensor(targets)
+        given = {key: value(x) if callable(value) else value for key, value in options.items()}
 
         def run() -> Array:
             if neuron is not None and name == "NeuronConductance":
-                found = method.attribute(native, neuron, target=chosen, **options)
+                found = method.attribute(native, neuron, target=chosen, **given)
             elif neuron is not None:
-                found = method.attribute(native, neuron, **options)
+                found = method.attribute(native, neuron, **given)
             elif name == "LayerActivation":
                 found = method.attribute(native)
             else:
-                found = method.attribute(native, target=chosen, **options)
+                found = method.attribute(native, target=chosen, **given)
             return found.detach().numpy()
 
         return run
@@ -193,6 +216,8 @@ _ON_LAYER: dict[str, Any] = {"layer": _LAYER}
 _ON_NEURON: dict[str, Any] = {"layer": _LAYER, "neuron": (3, 1, 1)}
 _WINDOW = {"window": 28, "stride": 14}
 _CAM = {"layer": _LAYER}
+# Of the plain network, whose layers are used once.
+_FIRST = "features.0"
 
 PEERS: dict[str, Peer] = {
     "saliency": Peer("captum", _captum("Saliency", abs=False)),
@@ -205,6 +230,13 @@ PEERS: dict[str, Peer] = {
         {"samples": _SAMPLES, "background": background},
         "none",
     ),
+    "noise_tunnel": Peer(
+        "captum",
+        _noise_tunnel,
+        {"inner": "saliency", "samples": _SAMPLES},
+        "none",
+    ),
+    "fullgrad": Peer("grad-cam", _full_grad, {}, "none"),
     "guided_backprop": Peer("captum", _captum("GuidedBackprop")),
     "deconvnet": Peer("captum", _captum("Deconvolution")),
     "guided_gradcam": Peer("captum", _captum("GuidedGradCam", lambda net: net.layer4), _CAM),
@@ -215,6 +247,11 @@ PEERS: dict[str, Peer] = {
     "xgradcam": Peer("grad-cam", _grad_cam("XGradCAM"), _CAM | {"relu": True}, "scaled"),
     "hirescam": Peer("grad-cam", _grad_cam("HiResCAM"), _CAM | {"relu": True}, "scaled"),
     "layercam": Peer("grad-cam", _grad_cam("LayerCAM"), _CAM, "scaled"),
+    "gradcam_elementwise": Peer("grad-cam", _grad_cam("GradCAMElementWise"), _CAM, "scaled"),
+    "shapleycam": Peer("grad-cam", _grad_cam("ShapleyCAM"), _CAM, "scaled"),
+    "finercam": Peer("grad-cam", _finer_cam, _CAM, "scaled"),
+    "kpcacam": Peer("grad-cam", _grad_cam("KPCA_CAM"), _CAM, "none"),
+    "fem": Peer("grad-cam", _grad_cam("FEM"), _CAM, "none"),
     "eigencam": Peer("grad-cam", _grad_cam("EigenCAM"), _CAM | {"relu": True}, "scaled"),
     "eigengradcam": Peer("grad-cam", _grad_cam("EigenGradCAM"), _CAM | {"relu": True}, "scaled"),
     "scorecam": Peer("grad-cam", _grad_cam("ScoreCAM"), _CAM, "none", batch=1),
@@ -254,6 +291,19 @@ PEERS: dict[str, Peer] = {
     ),
     "layer_conductance": Peer(
         "captum", _layer("LayerConductance", n_steps=_STEPS), _ON_LAYER | {"steps": _STEPS}, "none"
+    ),
+    "layer_deeplift": Peer("captum", _layer("LayerDeepLift", at=_FIRST), {"layer": _FIRST}, net="plain"),
+    "layer_lrp": Peer(
+        "captum",
+        _layer("LayerLRP", at=_FIRST),
+        {"layer": _FIRST, "composite": "epsilon", "epsilon": 1e-9},
+        net="plain",
+    ),
+    "layer_expected_gradients": Peer(
+        "captum",
+        _layer("LayerGradientShap", baselines=_background, n_samples=_SAMPLES),
+        _ON_LAYER | {"samples": _SAMPLES, "background": background},
+        "none",
     ),
     "internal_influence": Peer("captum", _layer("InternalInfluence", n_steps=_STEPS), _ON_LAYER | {"steps": _STEPS}),
     "neuron_gradient": Peer("captum", _layer("NeuronGradient", (3, 1, 1)), _ON_NEURON),
