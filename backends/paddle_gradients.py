@@ -9,7 +9,7 @@ Each replacement computes the same function:
   statistics there, which belong to the user.
 - ``rnn``, behind LSTM, GRU and SimpleRNN, has none; see `recurrent`.
 - The gradients of ``layer_norm``, ``group_norm`` and, in evaluation mode, ``batch_norm`` have none (3.3.1, on a CPU).
-  Where these are asked for, see `paddle_second_derivatives`, the norms are made of operators that have them.
+  Where these are asked for, see `paddle_second_formulas`, the norms are made of operators that have them.
 """
 
 from __future__ import annotations
