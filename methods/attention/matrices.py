@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
@@ -131,11 +132,12 @@ def rows_at_once(model: Model, x: Array, batch_size: BatchSize) -> int:
     """
     channels_second(model)
     size = chunk_size(model, x.shape[1:], len(x), batch_size)
-    _check_in_turn(model, x[:1])
+    alone = _means(model, x[:1])
+    for number in range(len(alone) - 1):
+        _check_next_depends_on(model, x[:1], number)
     if min(size, len(x)) == 1:
         return size
-    alone, beside = (_means(model, x[:count]) for count in (1, 2))
-    for one, other in zip(alone, beside, strict=False):
+    for one, other in zip(alone, _means(model, x[:2]), strict=False):
         if np.abs(one - other).max() > _ROUNDING * one.max():
             raise MethodError(
                 "The attentions of several samples cannot be told apart: heads or tokens come before the samples on "
@@ -145,26 +147,22 @@ def rows_at_once(model: Model, x: Array, batch_size: BatchSize) -> int:
     return size
 
 
-def _check_in_turn(model: Model, x: Array) -> None:
-    """Raise `MethodError` if an attention does not depend on the first: NaN in the first does not arrive at it."""
+def _check_next_depends_on(model: Model, x: Array, number: int) -> None:
+    """Raise `MethodError` if NaN in an attention does not arrive at the one that runs after it."""
     seen = 0
 
     def keep(y: Tensor) -> Tensor | None:
         nonlocal seen
         seen += 1
-        return y * np.nan if seen == 1 else None
+        return y * np.nan if seen == number + 1 else None
 
-    try:
-        with model.unobserved():
-            Watch(model, len(x), keep).scores(model.tensor(x))
-    except Exception:
-        # After NaN: that the scores are NaN, or whatever else a network says of it.
-        if not seen:
-            raise
-    if seen > 1:
+    # After NaN: that the scores are NaN, or whatever else a network says of it.
+    with suppress(Exception), model.unobserved():
+        Watch(model, len(x), keep).scores(model.tensor(x))
+    if seen > number + 1:
         raise MethodError(
-            "An attention of the network does not depend on the first one: they run side by side, as heads in a loop "
-            "and branches do, and not one after the other.",
+            "An attention of the network does not depend on the one before it: they run side by side, as heads in a "
+            "loop and branches do, and not one after the other.",
             "Compute all heads of a layer in one softmax, (samples, heads, tokens, tokens), or choose "
             "integrated_gradients, which takes any network.",
         )

@@ -518,7 +518,7 @@ def contexts(backend: Backend) -> dict[str, Callable[[], AbstractContextManager[
     }
 
 
-@pytest.mark.parametrize("order", permutations(["twice", "frozen", "intercept", "twice again"]), ids=", ".join)
+@pytest.mark.parametrize("order", list(permutations(["twice", "frozen", "intercept", "twice again"])), ids=", ".join)
 @pytest.mark.parametrize("failing", [False, True])
 def test_the_originals_are_back_after_contexts_in_any_order(order: tuple[str, ...], failing: bool) -> None:
     backend = need("paddle")

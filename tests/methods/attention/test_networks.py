@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -249,7 +250,7 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     "one key": (one_key, r"shape \(1, 7, 1\) is from 7 tokens to 1, "),
     "linear": (linear_attention, r"no attention that can be seen.*linear.*gradcam"),
     "heads outside": (heads_first, r"cannot be told apart.*batch_size=1"),
-    "heads in a loop": (heads_in_a_loop, r"does not depend on the first.*one softmax"),
+    "heads in a loop": (heads_in_a_loop, r"does not depend on the one before.*one softmax"),
     "axis of heads first": (heads_axis_first, r"batch of 1 an attention has shape \(2, 1, 7, 7\)"),
 }
 
@@ -293,8 +294,19 @@ def scaled_as_heads_first(backend: Backend, _spelling: str, q: Any, k: Any, v: A
 
 @pytest.mark.parametrize("method", METHODS)
 def test_heads_in_a_loop_are_not_taken_for_layers_of_a_single_picture_either(backend: Backend, method: str) -> None:
-    with pytest.raises(tl.errors.MethodError, match="does not depend on the first"):
+    with pytest.raises(tl.errors.MethodError, match="does not depend on the one before"):
         explained(with_attention(backend, heads_in_a_loop), method, X[:1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nor_are_those_of_a_later_block(backend: Backend, method: str) -> None:
+    blocks = itertools.cycle([one_head, one_head, heads_in_a_loop])
+
+    def attention(backend: Backend, spelling: str, q: Any, k: Any, v: Any) -> Any:
+        return next(blocks)(backend, spelling, q, k, v)
+
+    with pytest.raises(tl.errors.MethodError, match="does not depend on the one before"):
+        explained(with_attention(backend, attention), method)
 
 
 @pytest.mark.parametrize("method", METHODS)
