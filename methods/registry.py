@@ -18,7 +18,15 @@ from .budget import Budget
 from .explanation import Array, ErrorEstimate
 
 # Families are imported when the table is first read, so that `import twinlens` stays light.
-_FAMILIES = ("gradient_based", "backpropagation", "cams", "attention", "perturbation", "layers")
+_FAMILIES = {
+    "gradient_based": "gradients",
+    "backpropagation": "backpropagation",
+    "cams": "cams",
+    "attention": "attention",
+    "perturbation": "perturbation",
+    "layers": "layers",
+}
+"""Families by the package that holds them, in the order of the table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,9 +165,10 @@ def register(
 
 def methods() -> dict[str, Method]:
     """All methods by name: family, paper, taxonomy, parameters, error estimate."""
-    for family in _FAMILIES:
-        importlib.import_module(f".{family}", __package__)
-    return dict(_METHODS)
+    for package in _FAMILIES:
+        importlib.import_module(f".{package}", __package__)
+    places = {family: place for place, family in enumerate(_FAMILIES.values())}
+    return dict(sorted(_METHODS.items(), key=lambda row: (places.get(row[1].family, len(places)), row[0])))
 
 
 def get_method(name: str) -> Method:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 
 import numpy as np
 import pytest
@@ -24,6 +25,14 @@ def test_every_method_has_a_call_in_the_tests_of_all() -> None:
 def test_the_methods_are_there_by_name() -> None:
     assert len(methods()) >= 45
     assert all(name == method.name for name, method in methods().items())
+
+
+def test_the_table_goes_from_family_to_family_and_each_by_name() -> None:
+    found = {family: list(group) for family, group in itertools.groupby(methods().values(), lambda one: one.family)}
+    assert list(found) == ["gradients", "backpropagation", "cams", "attention", "perturbation", "layers"]
+    assert sum(map(len, found.values())) == len(methods())
+    for group in found.values():
+        assert [method.name for method in group] == sorted(method.name for method in group)
 
 
 @pytest.mark.parametrize("name", NAMES)
