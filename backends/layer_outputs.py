@@ -37,6 +37,7 @@ def check_apart(model: Model, x: Tensor, layer: str | Net) -> None:
     the copy that stands for the layer's output: the network would compute something else. Seen by a run with the copy
     and one without, on the first of the samples, once per model and layer.
     """
+    model.layer(layer)
     make_up = (*model.make_up(model.backend.shape(x)[1:]), layer)
     if make_up in model.apart:
         return

@@ -49,8 +49,9 @@ def layer_lrp(
     ``extras["stabiliser"]``, and ``extras["elsewhere"]``, which holds what goes around the layer, too.
 
     A convolution or linear layer and the batch norm right after it are one layer, whose relevance is ``z c`` with z
-    what the batch norm returns: asked for either of the two, the values are the same. A batch norm that stands
-    elsewhere is a layer of its own.
+    what the batch norm returns: asked for either of the two, the values are the same, but for channels that the batch
+    norm multiplies with 0, whose relevance is found at the batch norm alone. A batch norm that stands elsewhere is a
+    layer of its own.
 
     Parameters
     ----------

@@ -24,22 +24,25 @@ def check_layer(model: Model, x: Array, layer: str) -> None:
     """Raise `LayerError` if the network runs a layer not once, or its output has no entry per sample or is overwritten.
 
     For methods that change what operations do, and must not see the runs that find it out: once per model and layer,
-    on the first sample, twice, because networks that squeeze their axes take one sample for no batch at all.
+    on the first sample, twice, because networks that squeeze their axes take one sample for no batch at all. A network
+    that refuses so many samples is run on all of them.
     """
     model.layer(layer)
     make_up = (*model.make_up(x.shape[1:]), layer)
     if make_up in model.apart and make_up in model.sample_first:
         return
-    both = model.tensor(np.concatenate([x[:1], x[:1]]))
-    with model.unobserved():
-        try:
-            _, (activation,) = model.activations(both, [layer])
-        except LayerError:
-            raise
-        except Exception:  # whatever else is wrong is said of the user's own batch, by the run that follows
-            return
-    check_samples(model, both, activation, layer)
-    check_apart(model, both, layer)
+    for samples in (x[[0, 0]], x):
+        batch = model.tensor(samples)
+        with model.unobserved():
+            try:
+                _, (activation,) = model.activations(batch, [layer])
+            except LayerError:
+                raise
+            except Exception:  # whatever else is wrong is said of the user's own batch, by the run that follows
+                continue
+        check_samples(model, batch, activation, layer)
+        check_apart(model, batch, layer)
+        return
 
 
 def observe(model: Model, x: Array, layer: str, batch_size: BatchSize) -> tuple[Array, Array]:

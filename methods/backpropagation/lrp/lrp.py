@@ -123,7 +123,9 @@ def propagated(
     The books are those of the way from the scores to there.
     """
     backend = model.backend
-    if layer is not None and not _comes_before_the_first(model, x, layer):
+    # A layer's rule keeps the parts that it shares out, beside the layer's output.
+    size = chunk_size(model, x.shape[1:], len(x), batch_size, held=4)
+    if layer is not None and not _comes_before_the_first(model, x[:size], layer):
         composite = replace(composite, first=None)
     bounds = _bounds(low, high, x, composite)
     _check_layers(model)
@@ -132,8 +134,7 @@ def propagated(
     # One interception around all the others: on Paddle, setting the first one up takes a while.
     with backend.frozen(model.net), backend.intercept({}):
         norms = find_norms(model, model.tensor(x[:1]), count=len(x) > 1)
-        # A layer's rule keeps the parts that it shares out, beside the layer's output.
-        for part in chunks(len(x), chunk_size(model, x.shape[1:], len(x), batch_size, held=4)):
+        for part in chunks(len(x), size):
             limits = bounds[0][part], bounds[1][part]
             parts.append(_relevance(model, x[part], limits, listed(part), of, composite, norms, gates, layer))
     values, scores = (np.concatenate([piece[i] for piece in parts]) for i in (0, 1))
@@ -164,7 +165,7 @@ def _comes_before_the_first(model: Model, x: Array, layer: str) -> bool:
         return output * 1
 
     with backend.frozen(model.net), model.hook(layer, post=keep):
-        received = input_of_first_layer(model, backend.leaf(model.tensor(x[:1])))
+        received = input_of_first_layer(model, backend.leaf(model.tensor(x)))
         if received is None or not outputs:
             return False
         try:

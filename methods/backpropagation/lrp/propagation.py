@@ -144,7 +144,9 @@ class Propagation:
         def book(c: Tensor) -> None:
             self.books.started = self.books.inner(values, c)
 
-        self.backend.on_grad(scores, book)
+        # Where they take no gradient, taking it says why.
+        if self.backend.takes_gradient(scores):
+            self.backend.on_grad(scores, book)
 
     def norm_behind(self, output: Tensor) -> ScaleShift | None:
         """The batch norm that is part of the layer which returned this tensor."""

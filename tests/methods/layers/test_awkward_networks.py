@@ -50,11 +50,27 @@ def test_the_activation_is_that_before_the_relu_in_place(backend: Backend) -> No
         ("pair", "returns a tuple"),
         ("folded", r"shape \(\d+, 3\) for \d+ samples"),
         ("nowhere", "no layer 'nowhere'"),
+        (["conv"], "This list is not a layer"),
     ],
 )
-def test_a_layer_that_cannot_be_explained_is_named(backend: Backend, method: str, layer: str, named: str) -> None:
+def test_a_layer_that_cannot_be_explained_is_named(backend: Backend, method: str, layer: Any, named: str) -> None:
     with pytest.raises(tl.errors.LayerError, match=named):
         explained(awkward_net(backend), inputs(), method, layer=layer, **METHODS[method])
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize(("layer", "named"), [("twice", "runs 2 times"), ("pair", "returns a tuple")])
+def test_it_is_named_too_where_the_network_refuses_two_samples(
+    backend: Backend, method: str, layer: str, named: str
+) -> None:
+    def refuse(x: Any) -> Any:
+        if x.shape[0] == 2:
+            raise ValueError("two samples")
+        return x
+
+    model = tl.wrap(awkward_net(backend).net, refuse)
+    with pytest.raises(tl.errors.LayerError, match=named):
+        explained(model, inputs(5), method, layer=layer, **METHODS[method])
 
 
 @pytest.mark.parametrize("method", [*TARGETED, "neuron_conductance"])

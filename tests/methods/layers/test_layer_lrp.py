@@ -300,6 +300,14 @@ def test_a_shortcut_that_runs_before_the_first_layer_does_not_lead_there(backend
     assert close(relevance(model, "shortcut", composite).values, total * 2 * X / seen["sum"])
 
 
+@pytest.mark.parametrize("layer", ["entrance", "conv"])
+def test_a_network_for_one_number_of_samples_has_relevance_too(backend: Backend, layer: str) -> None:
+    model, x = entered(backend), pictures(4).astype("float64")
+    whole = wrap(model.net, lambda x: x.reshape((4, 3, 8, 8)))
+    expected = relevance(model, layer, x=x, target=1).values
+    np.testing.assert_array_equal(relevance(whole, layer, x=x, target=1).values, expected)
+
+
 # -- what has no relevance -----------------------------------------------------------------------------------------
 
 

@@ -327,3 +327,13 @@ def test_gates_are_constant_factors(backend: Backend) -> None:
     assert elsewhere(model, gates=True).max() < 1e-10
     # Without gates both factors get all of the relevance, and the books show it.
     assert elsewhere(model).max() > 1e-3
+
+
+def test_scores_that_take_no_gradient_are_told_from_what_cuts_it(backend: Backend) -> None:
+    def forward(net: Any, x: Any) -> Any:
+        with backend.no_grad():
+            return net.fc(x)
+
+    model = network(backend, forward, fc=backend.nn.Linear(6, 3))
+    with pytest.raises(tl.errors.NoGradientError, match="cuts the graph"):
+        tl.explain(model, np.ones((2, 6)), "lrp", 1)
