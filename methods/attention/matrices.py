@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import numpy as np
 
@@ -156,9 +155,13 @@ def _check_next_depends_on(model: Model, x: Array, number: int) -> None:
         seen += 1
         return y * np.nan if seen == number + 1 else None
 
-    # After NaN: that the scores are NaN, or whatever else a network says of it.
-    with suppress(Exception), model.unobserved():
-        Watch(model, len(x), keep).scores(model.tensor(x))
+    try:
+        with model.unobserved():
+            Watch(model, len(x), keep).scores(model.tensor(x))
+    except Exception:
+        # After NaN: that the scores are NaN, or whatever else a network says of it.
+        if seen <= number:
+            raise
     if seen > number + 1:
         raise MethodError(
             "An attention of the network does not depend on the one before it: they run side by side, as heads in a "
