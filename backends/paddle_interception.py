@@ -28,6 +28,7 @@ from paddle.nn import functional
 
 from ..errors import MethodError, suggest
 from . import paddle_attention
+from .paddle_patches import Patches
 from .paddle_recurrent import recurrent
 from .protocol import OperationRule, Rules, SameOutput, Tensor
 
@@ -56,7 +57,7 @@ _CELLS = (paddle.nn.LSTMCell, paddle.nn.GRUCell, paddle.nn.SimpleRNNCell)
 _INPUT_NAMES = (("x", "input"), ("weight",), ("bias",))
 
 _visible: ContextVar[tuple[Mapping[str, OperationRule], ...]] = ContextVar("visible", default=())
-_patches: list[tuple[types.ModuleType | type, str, Any, Any]] = []
+_patches = Patches()
 _users = 0
 _lock = threading.Lock()
 
@@ -254,21 +255,8 @@ def _stand_ins() -> dict[int, tuple[Any, Any]]:
 
 
 def _install() -> None:
-    stand_ins = _stand_ins()
     entries: list[object] = [*sys.modules.values(), *_CELLS]
-    for holder in (entry for entry in entries if isinstance(entry, (types.ModuleType, type))):
-        for name, value in list(vars(holder).items()):
-            if id(value) in stand_ins:
-                original, stand_in = stand_ins[id(value)]
-                _patches.append((holder, name, original, stand_in))
-                setattr(holder, name, stand_in)
-
-
-def _restore() -> None:
-    while _patches:
-        holder, name, original, stand_in = _patches.pop()
-        if vars(holder).get(name) is stand_in:
-            setattr(holder, name, original)
+    _patches.install(_stand_ins(), [entry for entry in entries if isinstance(entry, (types.ModuleType, type))])
 
 
 @contextmanager
@@ -309,4 +297,4 @@ def intercept(rules: Rules) -> Iterator[None]:
         with _lock:
             _users -= 1
             if not _users:
-                _restore()
+                _patches.restore()

@@ -18,13 +18,14 @@ from typing import Any
 from .paddle_gradients import right_gradients, twice, wants_twice
 from .paddle_import import import_paddle
 from .paddle_interception import intercept, ruled
+from .paddle_patches import Patches
 from .paddle_second_formulas import FORMULAS, refused
 
 paddle = import_paddle()
 
 _SIMPLE = frozenset({"relu", "relu6", "sigmoid", "silu", "softmax", "swish", "tanh", "gelu"})
 
-_patches: list[tuple[types.ModuleType, str, Any, Any]] = []
+_patches = Patches()
 _users = 0
 _lock = threading.Lock()
 
@@ -78,23 +79,6 @@ def _stand_ins() -> dict[int, tuple[Any, Any]]:
     return found
 
 
-def _install() -> None:
-    stand_ins = _stand_ins()
-    for holder in [module for module in sys.modules.values() if isinstance(module, types.ModuleType)]:
-        for name, value in list(vars(holder).items()):
-            if id(value) in stand_ins:
-                original, stand_in = stand_ins[id(value)]
-                _patches.append((holder, name, original, stand_in))
-                setattr(holder, name, stand_in)
-
-
-def _restore() -> None:
-    while _patches:
-        holder, name, original, stand_in = _patches.pop()
-        if vars(holder).get(name) is stand_in:
-            setattr(holder, name, original)
-
-
 @contextmanager
 def twice_differentiable() -> Iterator[None]:
     """Compute these operators so that their gradients have gradients.
@@ -108,7 +92,8 @@ def twice_differentiable() -> Iterator[None]:
     with right_gradients(), intercept({}):
         with _lock:
             if not _users:
-                _install()
+                modules = [module for module in sys.modules.values() if isinstance(module, types.ModuleType)]
+                _patches.install(_stand_ins(), modules)
             _users += 1
         token = twice.set(True)
         try:
@@ -118,4 +103,4 @@ def twice_differentiable() -> Iterator[None]:
             with _lock:
                 _users -= 1
                 if not _users:
-                    _restore()
+                    _patches.restore()

@@ -22,7 +22,8 @@ from .units import Neuron, check_layer, neuron_value, unit_index, whole_index
 def neuron(model: Model, layer: str, neuron: Neuron) -> Model:
     """One neuron inside of a network as a model of its own, with the neuron as its only score.
 
-    Every method explains it, as it explains a class: ``explain(neuron(model, "conv3", 7), x, "lime", of="logit")``.
+    Methods explain it as they explain a class: ``explain(neuron(model, "conv3", 7), x, "lime", of="logit")``. Those
+    that need several classes or the last layer refuse it by name: cam, finercam, lime_package, partition_shap.
     Leave `target` out, or pass 0. One number has no softmax, so that `of` has to be ``"logit"``, also where a method's
     own default is the probability. Maps are made of a layer before the neuron's, or of that layer itself.
 
