@@ -11,7 +11,7 @@ import numpy as np
 from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target, class_targets
-from ...backends.protocol import Tensor
+from ...backends.protocol import Backend, Tensor
 from ...errors import MethodError
 from ..checks import baseline_like, finite_gradient, finite_scores, non_negative
 from ..estimates import completeness
@@ -29,7 +29,7 @@ class Pairs:
     Attributes
     ----------
     values : ndarray (M, ...)
-        Contributions, in float64.
+        Contributions, in the precision of the model.
     scores : ndarray (M, classes)
         Of the inputs.
     explained, reference : ndarray (M,)
@@ -133,13 +133,15 @@ def _run(model: Model, x: Array, reference: Array, target: Target, of: Of, layou
         check_parts(backend, explained)
     # Every row that carries a multiplier is given its share of 1.
     seeds = layout.spread(backend, [backend.detach(explained)[: len(x)] * 0.0 + 1.0 for _ in layout.groups])
-    gradients = [backend.numpy(gradient) for gradient in backend.grad(explained, places, seeds=seeds)]
+    gradients = backend.grad(explained, places, seeds=seeds)
     around = np.zeros(len(x))
     if layer is None:
-        values = _shared_out(layout, gradients[0], parts)
+        values = _shared_out(backend, layout, gradients[0], [model.tensor(part) for part in parts])
     else:
-        values = _shared_out(layout, gradients[0], _differences(layout, backend.numpy(places[0])))
-        of_inputs = _sums(_shared_out(layout, gradients[1], parts)) if len(places) > 1 else np.nan
+        values = _of_units(backend, layout, gradients[0], places[0])
+        of_inputs: Array | float = np.nan
+        if len(places) > 1:
+            of_inputs = _sums(_shared_out(backend, layout, gradients[1], [model.tensor(part) for part in parts]))
         around = of_inputs - _sums(values)
     ends = backend.numpy(explained).astype(np.float64)
     return Pairs(values, finite_scores(own), ends[: len(x)], ends[len(x) : 2 * len(x)], around)
@@ -153,23 +155,27 @@ def _watched(model: Model, leaf: Tensor, layer: str) -> tuple[Tensor, list[Tenso
     return scores, [*activations, *([leaf] if all(joined) else [])]
 
 
-def _shared_out(layout: Layout, gradient: Array, parts: Sequence[Array]) -> Array:
+def _shared_out(backend: Backend, layout: Layout, gradient: Tensor, parts: Sequence[Tensor]) -> Array:
     """Multipliers times differences from the reference, part by part."""
-    multipliers = layout.split(finite_gradient(gradient).astype(np.float64))
-    values = np.zeros(parts[0].shape)
-    for group, part in zip(layout.groups, parts, strict=True):
-        values += sum(multipliers[carrier] for carrier in group.carriers) * part
+    first, *others = (layout.signal(group, gradient) * part for group, part in zip(layout.groups, parts, strict=True))
+    values = backend.numpy(sum(others, first))
+    if not np.isfinite(values).all():
+        finite_gradient(backend.numpy(gradient))
     return values
 
 
-def _differences(layout: Layout, activation: Array) -> list[Array]:
-    """The parts of what a layer returned: how far their rows are from the reference."""
-    rows = layout.split(finite_scores(activation, "activations").astype(np.float64))
-    return [rows[end] - rows[start] for start, end in (group.steps[0] for group in layout.groups)]
+def _of_units(backend: Backend, layout: Layout, gradient: Tensor, activation: Tensor) -> Array:
+    """The same for what a layer returned: the parts are how far its rows are from the reference."""
+    rows = layout.split(backend.detach(activation))
+    parts = [rows[end] - rows[start] for start, end in (group.steps[0] for group in layout.groups)]
+    for part in parts:
+        if not np.isfinite(backend.numpy(backend.sum(part))):
+            finite_scores(backend.numpy(activation), "activations")
+    return _shared_out(backend, layout, gradient, parts)
 
 
 def _sums(values: Array) -> Array:
-    total: Array = values.reshape(len(values), -1).sum(axis=1)
+    total: Array = values.reshape(len(values), -1).sum(axis=1, dtype=np.float64)
     return total
 
 
@@ -196,7 +202,7 @@ def judged(
     Parameters
     ----------
     values : ndarray (N, ...)
-        Contributions, in float64.
+        Contributions.
     promised : ndarray (N,)
         The score differences that they share out.
     explained : ndarray (N,)
@@ -217,7 +223,7 @@ def judged(
         return estimate
     # What goes around a layer is no defect of the rules.
     residual = np.fmin(np.abs(estimate.values), np.abs(estimate.values + around)).sum()
-    unavoidable = 1000 * rounding * (np.abs(values).sum() + np.abs(explained).sum())
+    unavoidable = 1000 * rounding * (np.abs(values).sum(dtype=np.float64) + np.abs(explained).sum())
     if residual > max(non_negative("tolerance", tolerance) * np.abs(promised).sum(), unavoidable):
         raise MethodError(
             f"The contributions miss score differences of {np.abs(promised).sum():.3g} in all by {residual:.3g}: the "

@@ -65,8 +65,9 @@ def deepshap(
     total, squares, promised = np.zeros(x.shape), np.zeros(x.shape), np.zeros(len(x))
     for part, found in contributions(model, pairs, len(x) * len(rows), x.shape[1:], of, layout, batch_size):
         sample = np.arange(part.start, part.stop) // len(rows)
-        np.add.at(total, sample, found.values)
-        np.add.at(squares, sample, found.values**2)
+        values = found.values.astype(np.float64)
+        np.add.at(total, sample, values)
+        np.add.at(squares, sample, values**2)
         np.add.at(promised, sample, found.explained - found.reference)
     mean = total / len(rows)
     error = judged(mean, promised / len(rows), scored.explained, float(np.finfo(x.dtype).eps), tolerance)

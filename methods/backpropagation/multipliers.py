@@ -59,11 +59,11 @@ class Layout:
 
     def spread(self, backend: Backend, multipliers: Sequence[Tensor]) -> Tensor:
         """The gradient of all rows that hands on one multiplier per group."""
-        rows = [multipliers[0] * 0.0] * self.rows
+        shares: dict[int, Tensor] = {}
         for group, multiplier in zip(self.groups, multipliers, strict=True):
-            for carrier in group.carriers:
-                rows[carrier] = multiplier * (1 / len(group.carriers))
-        return backend.concat(rows)
+            shares |= dict.fromkeys(group.carriers, multiplier * (1 / len(group.carriers)))
+        nothing = multipliers[0] * 0.0 if len(shares) < self.rows else None
+        return backend.concat([shares.get(row, nothing) for row in range(self.rows)])
 
     def outcome(self, backend: Backend, y: Tensor) -> Tensor:
         """What the rows become: a part's row is the reference plus the part's own effect."""
