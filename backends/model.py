@@ -105,7 +105,7 @@ class Model:
     def dtype(self) -> str:
         """Floating-point type of the first parameter, which inputs are converted to; ``"float32"`` without any."""
         self.backend.check_mode()
-        for t in self.net.parameters():
+        for t in self.backend.parameters(self.net):
             if "float" in self.backend.dtype(t):
                 return self.backend.dtype(t)
         return "float32"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -241,6 +241,14 @@ class Backend(ABC):
     @abstractmethod
     def parameter_names(self, net: Net) -> set[str]:
         """Which entries of `state` are trained (running statistics and other buffers are not)."""
+
+    @abstractmethod
+    def parameters(self, net: Net) -> Iterator[Tensor]:
+        """The network's parameters; no more of the network is looked at than is asked for."""
+
+    @abstractmethod
+    def weight_sums(self, net: Net) -> Array:
+        """The sum of each floating-point parameter and buffer: it shows NaN and infinity without a copy of them."""
 
     def weights_version(self, net: Net) -> tuple[tuple[int, ...], ...] | None:
         """Something that is equal for as long as the framework has not changed a weight; None where it does not count.

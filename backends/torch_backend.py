@@ -216,6 +216,14 @@ class TorchBackend(Backend):
     def parameter_names(self, net: Net) -> set[str]:
         return {name for name, _ in net.named_parameters(remove_duplicate=False)}
 
+    def parameters(self, net: Net) -> Iterator[Tensor]:
+        return iter(net.parameters())
+
+    def weight_sums(self, net: Net) -> Array:
+        modules = list(net.modules())
+        tensors = [t.detach() for t in (*_parameters(modules), *_buffers(modules)) if t.is_floating_point()]
+        return np.array([float(t.sum()) for t in tensors])
+
     def weights_version(self, net: Net) -> tuple[tuple[int, ...], ...] | None:
         modules = list(net.modules())
         tensors = [*_parameters(modules), *_buffers(modules)]
