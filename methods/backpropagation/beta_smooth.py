@@ -61,6 +61,11 @@ def beta_smooth(
     beta = finite("beta", beta)
     if beta <= 0:
         raise MethodError(f"beta={beta:g} is not above 0.", "Pass beta=10, for example; large ones change little.")
+    if beta > np.sqrt(np.finfo(model.dtype).max):
+        raise MethodError(
+            f"beta={beta:g} times an activation goes beyond {model.dtype}.",
+            "Pass beta=1000, for example, or choose saliency, to which large ones come.",
+        )
     check_flags(forward=forward)
     backend = model.backend
     scored = score(model, x, target, of, batch_size)

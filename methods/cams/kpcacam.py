@@ -43,6 +43,11 @@ def first_component(activation: Array, kernel: Kernel, gamma: float | None) -> t
             f"Choose a deeper layer, of at most {_MOST_PLACES} places, or use eigencam, which needs no kernel.",
         )
     raw = pairwise.pairwise_kernels(places - places.mean(axis=0), metric=kernel, filter_params=True, gamma=gamma)
+    if not np.isfinite(raw).all():
+        raise MethodError(
+            f"kernel='{kernel}' makes numbers of these activations that are too large to hold.",
+            "Pass a smaller gamma, or kernel='cosine', which looks at directions only.",
+        )
     centred = preprocessing.KernelCenterer().fit_transform(raw)
     size = np.linalg.norm(centred)
     if size <= len(places) * np.finfo(np.float64).eps * np.linalg.norm(raw):

@@ -154,6 +154,7 @@ def test_rectifiers_that_stay_as_they_are_are_named(backend: Backend) -> None:
         ({"beta": -1.5}, "beta=-1.5"),
         ({"beta": float("inf")}, "beta=inf"),
         ({"beta": "large"}, "beta='large'"),
+        ({"beta": 1e39}, "beta=1e\\+39 times an activation goes beyond float32"),
         ({"forward": 1}, "forward=1"),
     ],
 )

@@ -114,6 +114,11 @@ def test_places_that_a_kernel_finds_all_unlike_have_no_first_component(backend: 
     assert left_out < 1e-12
 
 
+def test_a_kernel_beyond_what_numbers_can_hold_is_refused(backend: Backend) -> None:
+    with pytest.raises(tl.errors.MethodError, match=r"kernel='poly'.*too large to hold"):
+        tl.explain(pooled_net(backend), pictures(1), "kpcacam", layer="conv1", kernel="poly", gamma=1e300)
+
+
 def test_more_places_than_a_kernel_can_be_held_of_are_refused() -> None:
     with pytest.raises(tl.errors.LayerError, match=r"kernel of 10201 places.*deeper layer.*eigencam"):
         kpcacam.first_component(np.zeros((1, 101, 101)), "rbf", None)
