@@ -35,35 +35,42 @@ def check_apart(model: Model, x: Tensor, layer: str | Net) -> None:
 
     An identity, as a shortcut may be, hands its input on. A ReLU in place on either of the two changes both, but not
     the copy that stands for the layer's output: the network would compute something else. Seen by a run with the copy
-    and one without, on the first of the samples, once per model and layer.
+    and one without, once per model and layer: on the first of the samples, and on more where it is written over with
+    the numbers that are there already, as a ReLU does with positive ones.
     """
     model.layer(layer)
     make_up = (*model.make_up(model.backend.shape(x)[1:]), layer)
     if make_up in model.apart:
         return
     with model.unobserved():
-        try:
-            plain = _scores(model, x)
-        except Exception:  # whatever is wrong is said of the user's own batch, by the run that follows
-            return
-        # The scores of a network that draws numbers which nobody can seed say nothing.
-        if not _goes_on(model, x, layer, plain) and _same(plain, _scores(model, x)):
-            raise LayerError(
-                f"Layer '{layer}' shares its output with another tensor, and the network overwrites one of them.",
-                "Build the network without operations in place (inplace=False), or choose the layer before.",
-            )
+        for tried, samples in enumerate((x[:1], x, -x)):
+            try:
+                plain = _scores(model, samples)
+            except Exception:  # whatever is wrong is said of the user's own batch, by the run that follows
+                if not tried:
+                    return
+                continue
+            changed, written = _overwritten(model, samples, layer, plain)
+            # The scores of a network that draws numbers which nobody can seed say nothing.
+            if changed and _same(plain, _scores(model, samples)):
+                raise LayerError(
+                    f"Layer '{layer}' shares its output with another tensor, and the network overwrites one of them.",
+                    "Build the network without operations in place (inplace=False), or choose the layer before.",
+                )
+            if not written:
+                break
     model.apart.add(make_up)
 
 
-def _goes_on(model: Model, x: Tensor, layer: str | Net, plain: Array) -> bool:
-    """Whether a copy of the layer's output changes no score, and its output stays as it was."""
+def _overwritten(model: Model, x: Tensor, layer: str | Net, plain: Array) -> tuple[bool, bool]:
+    """Whether a copy of the layer's output changes a score or its output changes, and whether that is written over."""
     backend = model.backend
-    kept: list[tuple[Tensor, Array]] = []
+    kept: list[tuple[Tensor, Array, int]] = []
 
     def swap(_layer: Net, _inputs: Any, output: Any) -> Any:
         if not backend.is_tensor(output):
             return None
-        kept.append((output, backend.numpy(output)))
+        kept.append((output, backend.numpy(output), backend.writes(output)))
         return backend.asarray(output)
 
     handle = backend.on_exit(model.layer(layer), swap)
@@ -71,12 +78,13 @@ def _goes_on(model: Model, x: Tensor, layer: str | Net, plain: Array) -> bool:
         scores = _scores(model, x)
     finally:
         handle.remove()
-    return _same(plain, scores) and all(_same(then, backend.numpy(now)) for now, then in kept)
+    changed = not (_same(plain, scores) and all(_same(then, backend.numpy(now)) for now, then, _ in kept))
+    return changed, any(backend.writes(output) != writes for output, _, writes in kept)
 
 
 def _scores(model: Model, x: Tensor) -> Array:
     with model.backend.seeded(0):
-        return model.backend.numpy(model.scores(x[:1]))
+        return model.backend.numpy(model.scores(x))
 
 
 def _same(one: Array, other: Array) -> bool:

@@ -124,6 +124,9 @@ class PaddleBackend(Backend):
     def takes_gradient(self, t: Tensor) -> bool:
         return not t.stop_gradient
 
+    def writes(self, t: Tensor) -> int:
+        return int(t.inplace_version)
+
     def sum(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return paddle.sum(t, axis=axis, keepdim=keepdims)
 
@@ -269,7 +272,8 @@ class PaddleBackend(Backend):
         layers = net.sublayers(include_self=True)
         tensors = _tensors(holder for layer in layers for holder in (layer._parameters, layer._buffers))
         with paddle.no_grad():
-            sums = [t.sum() for t in tensors if "float" in self.dtype(t)]
+            # Recurrent layers of Paddle 2.6 hold a buffer without memory, which has no sum.
+            sums = [t.sum() for t in tensors if t.size and "float" in self.dtype(t)]
             # All at once: to copy each out by itself takes as long as to add up the weights of a ResNet-18.
             same = [t if t.dtype == paddle.float32 else t.astype("float32") for t in sums]
             return self.numpy(paddle.stack(same)) if same else np.zeros(0)
@@ -407,6 +411,11 @@ class PaddleBackend(Backend):
         return _WithVJP.apply(value.detach(), checked, *inputs)
 
     def twice_differentiable(self) -> AbstractContextManager[None]:
+        if paddle.__version__.startswith("2."):
+            raise BackendError(
+                f"Paddle {paddle.__version__} differentiates too few operations twice.",
+                "Install Paddle 3, or explain the same network in PyTorch: twinlens.twin(model).",
+            )
         from .paddle_second_derivatives import twice_differentiable
 
         return twice_differentiable()

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import twinlens as tl
 from twinlens.backends import Backend
 
+from ..frameworks import need, paddle
 from .oracles import finite_differences
 
 X = np.random.default_rng(1).normal(size=(3, 4, 5))
@@ -255,6 +257,13 @@ def test_the_sum_of_nothing_is_zero_or_an_error(backend: Backend) -> None:
             backend.sum(empty, 1)
     else:
         np.testing.assert_array_equal(backend.numpy(backend.sum(empty, 1)), np.zeros((2, 3)))
+
+
+def test_an_older_paddle_says_that_it_does_not_differentiate_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = need("paddle")
+    monkeypatch.setattr(paddle, "__version__", "2.6.2")
+    with pytest.raises(tl.errors.BackendError, match=r"Paddle 2\.6\.2 differentiates too few.*Install Paddle 3"):
+        backend.twice_differentiable()
 
 
 def test_the_maximum_of_nothing_is_an_error(backend: Backend) -> None:

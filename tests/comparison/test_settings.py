@@ -28,7 +28,9 @@ def first_output(net: Any, inputs: int = 1) -> Any:
             returned = self.layer(*[x] * inputs)
             return returned[0] if isinstance(returned, tuple) else returned
 
-    return First().eval()
+    first = First()
+    first.eval()
+    return first
 
 
 class Tokens(torch.nn.Module):

@@ -28,7 +28,9 @@ def test_a_planted_fault_is_found_and_named(fault: Fault, frameworks: tuple[str,
 
     assert found.first == fault.first
     assert [cause.name for cause in found.causes] == [fault.cause], found.causes
-    assert found.causes[0].confidence == "certain"
+    # Paddle 2.6 gives group norm of half precision another order of rounding than this experiment repeats.
+    rounded = fault.name in ("bfloat16", "float16") and b.name == "paddle" and b.version.startswith("2.")
+    assert found.causes[0].confidence == ("likely" if rounded else "certain")
     assert fault.says in found.causes[0].text
 
 

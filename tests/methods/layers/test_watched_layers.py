@@ -49,6 +49,35 @@ def test_no_gradient_is_taken_at_an_output_that_is_overwritten_under_another_nam
         explained(shortcut_net(backend, used), inputs(), method, layer="shortcut", **GRADIENT_METHODS[method])
 
 
+@pytest.mark.parametrize("samples", [1, 2])
+def test_what_is_overwritten_with_the_numbers_that_are_there_is_found_by_other_samples(
+    backend: Backend, samples: int
+) -> None:
+    """A ReLU in place changes nothing where all is positive, as in the first sample."""
+    model = shortcut_net(backend, used=True)
+    state = model.state()
+    model.load_state(state | {"first.weight": np.abs(state["first.weight"]), "first.bias": 0 * state["first.bias"]})
+    x = np.abs(inputs()[[0] * samples]) * np.array([1.0, -1.0])[:samples, None]
+    with pytest.raises(tl.errors.LayerError, match="'shortcut' shares its output"):
+        tl.explain(model, x, "layer_conductance", 1, layer="shortcut")
+
+
+def test_what_is_only_ever_overwritten_with_the_numbers_that_are_there_is_explained(backend: Backend) -> None:
+    """Behind a ReLU, another one in place on the same numbers."""
+
+    def forward(net: Any, x: Any) -> Any:
+        y = net.relu(net.first(x))
+        short = net.shortcut(y)
+        return net.head(relu_(backend, y) + short)
+
+    layers = {"first": linear(backend, 6, 6), "relu": step(backend, lambda y: backend.clip(y, low=0.0))}
+    layers |= {"shortcut": step(backend, lambda y: y), "head": linear(backend, 6, 3)}
+    model, x = randomise(tl.wrap(native(backend, layers, forward), dtype="float64")), inputs()
+    found = tl.explain(model, x, "layer_gradient_x_activation", 1, layer="shortcut")
+    seen = tl.explain(model, x, "layer_activation", layer="shortcut").values
+    np.testing.assert_allclose(found.values, seen * model.state()["head.weight"][1], rtol=1e-12)
+
+
 @pytest.mark.parametrize("method", ["gradcam", "layercam"])
 def test_no_map_is_made_of_an_output_that_is_overwritten_under_another_name(backend: Backend, method: str) -> None:
     def forward(net: Any, x: Any) -> Any:
