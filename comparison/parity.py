@@ -59,7 +59,8 @@ def parity(first: Model, second: Model, x: Any, method: str, target: Target = No
         The method's parameters.
     """
     models = (first, second, in_double(first), in_double(second))
-    if target is None and get_method(method).scope == "local":
+    chosen = get_method(method)
+    if target is None and chosen.scope == "local" and chosen.targeted:
         target = first.predict(x).tolist()
     values = [explain(model, x, method, target, **params).values for model in models]
     return judged(method, values[:2], values[2:])

@@ -61,7 +61,8 @@ def shapleycam(
     network. Every operation behind A has to have a second derivative. Torch lacks few of them, Paddle many: of those,
     batch, layer and group norm, maximum pooling, flatten, softmax, dropout, depthwise convolution and the common
     activations are differentiated in another way here. What is left, as resizing, PReLU, Mish and ``x[::2]`` on Paddle,
-    is refused by name, and so is Paddle 2.6. The values are maps in the units of the score, (N, 1, H, W), neither shifted nor scaled.
+    is refused by name, and so is Paddle 2.6. The values are maps in the units of the score, (N, 1, H, W), neither
+    shifted nor scaled.
 
     Parameters
     ----------

@@ -53,6 +53,11 @@ def test_its_numbers_are_plain(both: tuple[Backend, Backend]) -> None:
     assert len(numbers["float32_noise"]) == 2
 
 
+def test_a_method_of_single_inputs_that_explains_no_class_needs_none(both: tuple[Backend, Backend]) -> None:
+    found = tl.parity(small_net(both[0]), small_net(both[1]), pictures(2), "layer_activation", layer="4")
+    assert found.double.worst()["relative_l2"] < 1e-10
+
+
 def test_methods_without_a_target_are_compared_too(both: tuple[Backend, Backend]) -> None:
     found = tl.parity(small_net(both[0]), small_net(both[1]), pictures(1), "filter_visualisation", layer="4", steps=3)
     assert found.double.worst()["relative_l2"] < 1e-6
