@@ -23,10 +23,10 @@ def no_tensor(model: Model, layer: str | Net, output: Any) -> LayerError:
 
 
 def check_real(dtype: str, layer: str | Net) -> None:
-    """Raise `LayerError` unless what a layer returns has gradients that methods can use."""
+    """Raise `LayerError` unless a layer returns real numbers: others have no gradient, and nothing between them."""
     if "float" not in dtype:
         raise LayerError(
-            f"Layer '{layer}' returns {dtype}, which has no gradient here.", "Choose a layer that returns real numbers."
+            f"Layer '{layer}' returns {dtype}, not floating-point numbers.", "Choose a layer that returns real numbers."
         )
 
 
@@ -35,8 +35,8 @@ def check_apart(model: Model, x: Tensor, layer: str | Net) -> None:
 
     An identity, as a shortcut may be, hands its input on. A ReLU in place on either of the two changes both, but not
     the copy that stands for the layer's output: the network would compute something else. Seen by a run with the copy
-    and one without, once per model and layer: on the first of the samples, and on more where it is written over with
-    the numbers that are there already, as a ReLU does with positive ones.
+    and one without, once per model and layer: on the first of the samples, and on more where it is, or may be, written
+    over with the numbers that are there already, as a ReLU does with positive ones.
     """
     model.layer(layer)
     make_up = (*model.make_up(model.backend.shape(x)[1:]), layer)
@@ -63,9 +63,9 @@ def check_apart(model: Model, x: Tensor, layer: str | Net) -> None:
 
 
 def _overwritten(model: Model, x: Tensor, layer: str | Net, plain: Array) -> tuple[bool, bool]:
-    """Whether a copy of the layer's output changes a score or its output changes, and whether that is written over."""
+    """Whether a copy of the layer's output changes a score or its output changes, and if that may be written over."""
     backend = model.backend
-    kept: list[tuple[Tensor, Array, int]] = []
+    kept: list[tuple[Tensor, Array, int | None]] = []
 
     def swap(_layer: Net, _inputs: Any, output: Any) -> Any:
         if not backend.is_tensor(output):
@@ -79,7 +79,7 @@ def _overwritten(model: Model, x: Tensor, layer: str | Net, plain: Array) -> tup
     finally:
         handle.remove()
     changed = not (_same(plain, scores) and all(_same(then, backend.numpy(now)) for now, then, _ in kept))
-    return changed, any(backend.writes(output) != writes for output, _, writes in kept)
+    return changed, any(writes is None or backend.writes(output) != writes for output, _, writes in kept)
 
 
 def _scores(model: Model, x: Tensor) -> Array:

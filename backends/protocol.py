@@ -153,8 +153,8 @@ class Backend(ABC):
         """Whether gradients can be taken for a tensor: it is a leaf, or depends on one."""
 
     @abstractmethod
-    def writes(self, t: Tensor) -> int:
-        """How often something has been computed in the tensor's place; 0 where the framework does not count."""
+    def writes(self, t: Tensor) -> int | None:
+        """How often something has been computed in the tensor's place; None where the framework does not count."""
 
     @abstractmethod
     def sum(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...

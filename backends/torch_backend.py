@@ -102,8 +102,8 @@ class TorchBackend(Backend):
     def takes_gradient(self, t: Tensor) -> bool:
         return bool(t.requires_grad)
 
-    def writes(self, t: Tensor) -> int:
-        return 0 if t.is_inference() else t._version
+    def writes(self, t: Tensor) -> int | None:
+        return None if t.is_inference() else t._version
 
     def sum(self, t: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return torch.sum(t, dim=_all_axes(t, axis), keepdim=keepdims)

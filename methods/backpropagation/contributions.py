@@ -13,8 +13,10 @@ from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target, class_targets
 from ...backends.protocol import Backend, Tensor
 from ...errors import MethodError
+from ..background import background_rows
 from ..checks import baseline_like, finite_gradient, finite_scores, non_negative
 from ..estimates import completeness
+from ..evaluation import score
 from ..explanation import Array, ErrorEstimate
 from ..registry import Attribution
 from .differences import difference_rules
@@ -71,9 +73,52 @@ def against_baseline(
         for name in ("values", "scores", "explained", "reference", "around")
     )
     classes = None if callable(target) else class_targets(target, len(x), scores)
-    error = judged(values, explained - reference, explained, float(np.finfo(x.dtype).eps), tolerance, around)
+    beside = None if layer is None else around
+    error = judged(values, explained - reference, explained, float(np.finfo(x.dtype).eps), tolerance, beside)
     extras = {} if layer is None else {"around": around}
     return Attribution(values.astype(x.dtype), scores, classes, error, extras)
+
+
+def against_background(
+    model: Model,
+    x: Array,
+    target: Target,
+    background: Any,
+    rule: Rule,
+    of: Of,
+    tolerance: float | None,
+    batch_size: BatchSize,
+    layer: str | None = None,
+) -> Attribution:
+    """The mean over background rows of what `against_baseline` gives, with ``extras["standard_error"]``."""
+    layout = layout_of(rule)
+    rows = background_rows(model, background, x)
+    scored = score(model, x, target, of, batch_size)
+
+    def pairs(part: slice) -> tuple[Array, Array, Target]:
+        sample, row = np.divmod(np.arange(part.start, part.stop), len(rows))
+        chosen = scored.resolved
+        return x[sample], rows[row], chosen if callable(chosen) else np.asarray(chosen)[sample]
+
+    # The shape of a layer's units is not known before the first run.
+    total, squares = np.zeros(()), np.zeros(())
+    promised, around = np.zeros(len(x)), np.zeros(len(x))
+    for part, found in contributions(model, pairs, len(x) * len(rows), x.shape[1:], of, layout, batch_size, layer):
+        sample = np.arange(part.start, part.stop) // len(rows)
+        values = found.values.astype(np.float64)
+        if part.start == 0:
+            total, squares = (np.zeros((len(x), *values.shape[1:])) for _ in range(2))
+        np.add.at(total, sample, values)
+        np.add.at(squares, sample, values**2)
+        np.add.at(promised, sample, found.explained - found.reference)
+        np.add.at(around, sample, found.around)
+    mean, around = total / len(rows), around / len(rows)
+    beside = None if layer is None else around
+    error = judged(mean, promised / len(rows), scored.explained, float(np.finfo(x.dtype).eps), tolerance, beside)
+    spread = np.maximum(squares / len(rows) - mean**2, 0) / max(1, len(rows) - 1)
+    known = np.sqrt(spread) if len(rows) > 1 else np.full(mean.shape, np.nan)
+    extras = {"standard_error": known.astype(x.dtype)} | ({} if layer is None else {"around": around})
+    return Attribution(mean.astype(x.dtype), scored.scores, scored.target, error, extras)
 
 
 def contributions(
@@ -195,7 +240,7 @@ def judged(
     explained: Array,
     rounding: float,
     tolerance: float | None,
-    around: Array | float = 0.0,
+    around: Array | None = None,
 ) -> ErrorEstimate:
     """The completeness residual, or `MethodError` where it is too large.
 
@@ -211,18 +256,22 @@ def judged(
         Relative rounding of the type that the model computes in.
     tolerance : float or None
         Share of the score differences, both summed over the batch, so that one small difference decides nothing.
-    around : ndarray (N,) or 0
-        Contributions besides the values; NaN where they are not known.
+    around : ndarray (N,) or None
+        Of a layer's units: the contributions that go around the layer; NaN where they are not known.
     """
-    estimate = replace(
-        completeness(values, promised),
-        meaning="Sum of the contributions minus the score difference they share out (the scale). Beyond rounding, the "
-        "network has an operation without a rule.",
+    meaning = (
+        "Sum of the contributions minus the score difference they share out (the scale). Beyond rounding, the network "
+        "has an operation without a rule."
+        if around is None
+        else "Sum of the contributions minus the score difference (the scale). With extras['around'], which goes "
+        "around the layer, added, it is 0 up to rounding where every operation has a rule."
     )
+    estimate = replace(completeness(values, promised), meaning=meaning)
     if tolerance is None:
         return estimate
     # What goes around a layer is no defect of the rules.
-    residual = np.fmin(np.abs(estimate.values), np.abs(estimate.values + around)).sum()
+    with_around = estimate.values + (0.0 if around is None else around)
+    residual = np.fmin(np.abs(estimate.values), np.abs(with_around)).sum()
     unavoidable = 1000 * rounding * (np.abs(values).sum(dtype=np.float64) + np.abs(explained).sum())
     if residual > max(non_negative("tolerance", tolerance) * np.abs(promised).sum(), unavoidable):
         raise MethodError(

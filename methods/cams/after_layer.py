@@ -12,13 +12,14 @@ from ..explanation import Array
 
 
 class AfterLayer:
-    """Scores of one picture for other outputs of a layer, many at once.
+    """Scores of one sample for other outputs of a layer, many at once.
 
-    The picture itself goes through the network once for all of them: at the layer the one output is replaced by the
+    The sample itself goes through the network once for all of them: at the layer the one output is replaced by the
     batch of them, and from there on the network works on the batch, one sample's shortcuts being broadcast. Where the
-    network does not take that (it concatenates across the layer, or remembers the number of samples), the picture is
-    repeated, which costs whole runs. The first output of every batch is the layer's own, and what the network makes
-    of it has to be what it said before.
+    network does not take that (it concatenates across the layer, or remembers the number of samples), the sample is
+    repeated, which costs whole runs. The last output of every batch is the layer's own, and what the network makes
+    of it has to be what it said before. The first is unlike it in every number: a network that remembers one sample
+    would take that one's for all others.
 
     Parameters
     ----------
@@ -29,30 +30,37 @@ class AfterLayer:
     def __init__(self, model: Model, layer: str) -> None:
         self._model = model
         self._layer = layer
-        self._broadcasts = True
+        # What the network returns is not what every model makes its scores of: a neuron's takes them from inside.
+        self._broadcasts = type(model).scores is Model.scores
 
     def scores(self, x: Array, own: Array, scores: Array, outputs: Array) -> Tensor:
         """Native scores (M, classes); call it with the network frozen and without gradient.
 
         Parameters
         ----------
-        x : ndarray (1, C, H, W)
-        own : ndarray (1, K, h, w)
+        x : ndarray (1, ...)
+        own : ndarray (1, ...)
             What the layer returns for it.
         scores : ndarray (1, classes)
             What the network makes of that.
-        outputs : ndarray (M, K, h, w)
+        outputs : ndarray (M, ...)
         """
         if self._broadcasts:
-            found = self._broadcast(x, np.concatenate([own, outputs]))
-            if found is not None and self._agrees(found, scores, len(outputs) + 1):
-                return found[1:]
+            found = self._broadcast(x, np.concatenate([2 * own + 1, outputs, own]))
+            if found is not None and self._agrees(found, scores, len(outputs) + 2):
+                return found[1:-1]
             self._broadcasts = False
         with self._replaced(outputs):
             return self._model.scores(self._model.tensor(np.repeat(x, len(outputs), axis=0)))
 
     def _replaced(self, outputs: Array) -> Any:
-        return self._model.hook(self._layer, post=lambda _layer, _inputs, _output: self._model.tensor(outputs))
+        backend, device = self._model.backend, self._model.device
+
+        def replace(_layer: Any, _inputs: Any, output: Tensor) -> Tensor:
+            # A layer may compute in another type than the network's first one, and in one that NumPy lacks.
+            return backend.asarray(backend.asarray(outputs), backend.dtype(output), device)
+
+        return self._model.hook(self._layer, post=replace)
 
     def _broadcast(self, x: Array, outputs: Array) -> Tensor | None:
         model = self._model
@@ -75,5 +83,5 @@ class AfterLayer:
         made = self._model.backend.numpy(found)
         if made.shape != (rows, *scores.shape[1:]):
             return False
-        close = np.abs(made[:1] - scores).max() <= np.sqrt(np.finfo(scores.dtype).eps) * np.abs(scores).max()
+        close = np.abs(made[-1:] - scores).max() <= np.sqrt(np.finfo(scores.dtype).eps) * np.abs(scores).max()
         return bool(close)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ...backends.chunks import BatchSize
@@ -60,10 +59,4 @@ def layer_deeplift(
         How many rows run at once: each sample is two (``reveal_cancel``: four).
     """
     check_layer(model, x, layer)
-    found = against_baseline(model, x, target, baseline, rule, of, tolerance, batch_size, layer)
-    assert found.error is not None
-    meaning = (
-        "Sum of the contributions minus the score difference (the scale). With extras['around'], which goes around the "
-        "layer, added, it is 0 up to rounding where every operation has a rule."
-    )
-    return replace(found, error=replace(found.error, meaning=meaning))
+    return against_baseline(model, x, target, baseline, rule, of, tolerance, batch_size, layer)

@@ -84,3 +84,36 @@ def test_a_network_that_mixes_its_samples_up_is_run_whole(backend: Backend) -> N
     with backend.frozen(net), backend.no_grad():
         found = backend.numpy(behind.scores(X[:1], a, scores, outputs))
     np.testing.assert_allclose(found, scores_behind(model, X[:1], "conv2", outputs), rtol=1e-10, atol=1e-12)
+
+
+def test_a_network_that_takes_one_sample_for_all_is_run_whole(backend: Backend) -> None:
+    """The layer's own output would agree beside outputs that are like it where the network takes them from."""
+    model = around_net(backend, "straight")
+    net = model.net
+
+    def forward(x: Any) -> Any:
+        y = net.conv2(net.relu1(net.conv1(x)))
+        flat = backend.reshape(y, (-1, net.features))
+        return net.fc(net.hidden(flat + flat[: x.shape[0]] ** 2))
+
+    net.forward = forward
+    a, scores = activation_of(model, X[:1], "conv2"), model.forward(X[:1])
+    outputs = np.repeat(a, 4, axis=0)
+    outputs[range(4), range(4), 0] = 0
+    with backend.frozen(net), backend.no_grad():
+        found = backend.numpy(AfterLayer(model, "conv2").scores(X[:1], a, scores, outputs[[0, 0, 1, 2, 3]]))
+    expected = scores_behind(model, X[:1], "conv2", outputs[[0, 0, 1, 2, 3]])
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_a_neuron_is_no_score_of_the_network_though_it_be_equal(backend: Backend) -> None:
+    """Both are 0 at the sample, and differ at other outputs of the layer."""
+    nn = backend.nn
+    layers = [nn.Linear(3, 3), nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1), nn.ReLU()]
+    model = wrap(nn.Sequential(*layers), dtype="float64")
+    zeros = {name: 0 * array for name, array in model.state().items()}
+    weights = {"0.weight": np.eye(3), "1.weight": np.ones((2, 3)), "3.weight": np.full((1, 2), 7.0)}
+    model.load_state(zeros | weights)
+    unit, x = tl.neuron(model, "2", 0), np.full((1, 3), -1.0)
+    found = tl.explain(unit, x, "layer_feature_ablation", 0, layer="0", baseline=10.0)
+    np.testing.assert_allclose(found.values, np.full((1, 3), -8.0), rtol=1e-12)

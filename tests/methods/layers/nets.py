@@ -25,7 +25,10 @@ LAYER_METHODS: dict[str, dict[str, Any]] = {
     "layer_conductance": {"steps": 6},
     "internal_influence": {"steps": 6},
     "layer_deeplift": {},
+    "layer_deepshap": {},
     "layer_expected_gradients": {"samples": 6},
+    "layer_feature_ablation": {},
+    "layer_feature_permutation": {"samples": 2},
     "layer_lrp": {},
 }
 NEURON_METHODS: dict[str, dict[str, Any]] = {
@@ -35,11 +38,13 @@ NEURON_METHODS: dict[str, dict[str, Any]] = {
     "neuron_guided_backprop": {},
 }
 TARGETED = tuple(name for name in LAYER_METHODS if name != "layer_activation")
+BY_REPLACING = ("layer_feature_ablation", "layer_feature_permutation")
+"""They need no gradient."""
 
 
 def explained(model: Model, x: np.ndarray, method: str, target: Any = None, **params: Any) -> tl.Explanation:
     """As `explain`; zeros are the background where a method needs one."""
-    if method == "layer_expected_gradients":
+    if method in ("layer_deepshap", "layer_expected_gradients"):
         params["background"] = 0 * x[:1]
     return tl.explain(model, x, method, target, **params)
 

@@ -12,7 +12,17 @@ from twinlens.backends import Backend
 
 from ...nets import pictures, small_net
 from ..test_side_effects import lived_in, snapshot
-from .nets import LAYER_METHODS, NEURON_METHODS, TARGETED, awkward_net, explained, inputs, native, spelt_net
+from .nets import (
+    BY_REPLACING,
+    LAYER_METHODS,
+    NEURON_METHODS,
+    TARGETED,
+    awkward_net,
+    explained,
+    inputs,
+    native,
+    spelt_net,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track:UserWarning")
 
@@ -73,17 +83,23 @@ def test_it_is_named_too_where_the_network_refuses_two_samples(
         explained(model, inputs(5), method, layer=layer, **METHODS[method])
 
 
-@pytest.mark.parametrize("method", [*TARGETED, "neuron_conductance"])
+@pytest.mark.parametrize("method", [*(name for name in TARGETED if name not in BY_REPLACING), "neuron_conductance"])
 def test_a_layer_beside_the_way_to_the_score_has_no_gradient(backend: Backend, method: str) -> None:
     with pytest.raises(tl.errors.NoGradientError):
         explained(awkward_net(backend), inputs(), method, layer="aside", **METHODS[method])
+
+
+@pytest.mark.parametrize("method", BY_REPLACING)
+def test_without_a_layer_beside_the_way_to_the_score_nothing_falls(backend: Backend, method: str) -> None:
+    found = explained(awkward_net(backend), inputs(), method, layer="aside", **METHODS[method])
+    np.testing.assert_allclose(found.values, 0, atol=1e-14)
 
 
 def test_whole_numbers_are_an_activation_without_gradient(backend: Backend) -> None:
     model = awkward_net(backend)
     assert tl.explain(model, inputs(), "layer_activation", layer="whole").values.dtype == np.int64
     for method in TARGETED:
-        with pytest.raises(tl.errors.LayerError, match="int64"):
+        with pytest.raises(tl.errors.LayerError, match="returns int64, not floating-point numbers"):
             explained(model, inputs(), method, layer="whole", **METHODS[method])
     with pytest.raises(tl.errors.LayerError, match="int64"):
         tl.explain(model, inputs(), "neuron_gradient", layer="whole", neuron=())
@@ -108,7 +124,7 @@ def test_a_method_without_target_says_so(backend: Backend, method: str) -> None:
 @pytest.mark.parametrize("method", [*TARGETED, "neuron_conductance"])
 def test_a_target_out_of_range_is_named(backend: Backend, method: str) -> None:
     with pytest.raises(tl.errors.TargetError, match="Target 5 does not exist"):
-        explained(small_net(backend), pictures(1), method, 5, layer="4", **METHODS[method])
+        explained(small_net(backend), pictures(2), method, 5, layer="4", **METHODS[method])
 
 
 @pytest.mark.parametrize("method", INTEGRATED)

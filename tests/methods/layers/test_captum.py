@@ -9,6 +9,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend
+from twinlens.methods.perturbation.donors import other_samples
 from twinlens.methods.randomness import global_numpy_seed
 
 from ...frameworks import need, torch
@@ -114,11 +115,11 @@ def test_neuron_conductance(torch_backend: Backend) -> None:
 ROWS = pictures(4, seed=2)
 
 
-def without_pooling() -> Any:
+def without_pooling(dtype: str = "float64") -> Any:
     """Captum's DeepLIFT has another rule for max pooling."""
     nn = need("torch").nn
     layers = [nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU()]
-    return sequential(need("torch"), *layers, nn.Flatten(), nn.Linear(512, 5))
+    return sequential(need("torch"), *layers, nn.Flatten(), nn.Linear(512, 5), dtype=dtype)
 
 
 @pytest.mark.parametrize("layer", ["0", "1", "2", "3", "4"])
@@ -128,6 +129,81 @@ def test_layer_deeplift(torch_backend: Backend, layer: str) -> None:
     method = attr.LayerDeepLift(model.net.eval(), model.net[int(layer)])
     native = torch_backend.asarray(x, "float64").requires_grad_()
     same(found.values, method.attribute(native, baselines=0.3, target=2).detach().numpy())
+
+
+# Rounding, times the number of operations and of rows that a mean is taken over.
+PRECISION = {"float32": 1e-6, "float64": 1e-12}
+
+
+@pytest.mark.parametrize("dtype", list(PRECISION))
+@pytest.mark.parametrize("layer", ["0", "1", "2", "3", "4"])
+def test_layer_deepshap(torch_backend: Backend, layer: str, dtype: str) -> None:
+    model, x = without_pooling(dtype), pictures(3)
+    found = tl.explain(model, x, "layer_deepshap", 2, layer=layer, background=ROWS)
+    method = attr.LayerDeepLiftShap(model.net.eval(), model.net[int(layer)])
+    native, rows = (torch_backend.asarray(each, dtype) for each in (x, ROWS))
+    expected = method.attribute(native.requires_grad_(), baselines=rows, target=2).detach().numpy()
+    same(found.values, expected, PRECISION[dtype])
+
+
+def masks(shape: tuple[int, ...]) -> dict[str, tuple[Any, np.ndarray]]:
+    """Our segments and captum's mask, for the output of one sample."""
+    own = np.random.default_rng(5).integers(0, 4, shape)
+    places = np.random.default_rng(6).integers(0, 4, shape[-2:])
+    return {
+        "channels": ("channels", np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1))),
+        "units": ("units", np.arange(np.prod(shape)).reshape(shape)),
+        "own": (own, own),
+        "places": (places, places[None]) if len(shape) == 3 else (own, own),
+    }
+
+
+@pytest.mark.parametrize("dtype", list(PRECISION))
+@pytest.mark.parametrize("parts", ["channels", "units", "own", "places"])
+@pytest.mark.parametrize("layer", ["0", "3", "5"])
+def test_layer_feature_ablation(torch_backend: Backend, layer: str, parts: str, dtype: str) -> None:
+    model, x = without_pooling(dtype), pictures(2)
+    own = tl.explain(model, x, "layer_activation", layer=layer).values
+    segments, mask = masks(own.shape[1:])[parts]
+    start = np.random.default_rng(7).normal(size=own.shape[1:])
+    found = tl.explain(model, x, "layer_feature_ablation", 2, layer=layer, segments=segments, baseline=start)
+    expected = attr.LayerFeatureAblation(model.net.eval(), model.net[int(layer)]).attribute(
+        torch_backend.asarray(x, dtype),
+        layer_baselines=torch_backend.asarray(start[None], dtype),
+        target=2,
+        layer_mask=torch_backend.asarray(mask[None]),
+        perturbations_per_eval=16,
+    )
+    size = np.abs(found.scores).max()
+    # A drop is a difference of scores: what rounding leaves of it is a share of these.
+    np.testing.assert_allclose(found.values, expected.numpy(), rtol=0, atol=PRECISION[dtype] * size)
+
+
+@pytest.mark.parametrize("dtype", list(PRECISION))
+@pytest.mark.parametrize("parts", ["channels", "units", "own", "places"])
+@pytest.mark.parametrize("layer", ["0", "3", "5"])
+def test_layer_feature_permutation(torch_backend: Backend, layer: str, parts: str, dtype: str) -> None:
+    """With the same donors: captum draws one order for each part, once."""
+    model, x = without_pooling(dtype), pictures(4)
+    shape = tl.explain(model, x, "layer_activation", layer=layer).values.shape[1:]
+    segments, mask = masks(shape)[parts]
+    native, labels = torch_backend.asarray(x, dtype), torch_backend.asarray(mask[None])
+
+    def expected(draw: np.ndarray) -> np.ndarray:
+        class Ordered(attr.LayerFeaturePermutation):  # type: ignore[misc]
+            @property
+            def attributor(self) -> Any:
+                return lambda forward_func: attr.FeaturePermutation(
+                    forward_func, lambda outputs, part: part * outputs[draw] + ~part * outputs
+                )
+
+        # Captum picks the target's column twice: of the scores, and of what it picked.
+        peer = Ordered(lambda inputs: model.net.eval()(inputs)[:, 2], model.net[int(layer)])
+        return np.asarray(peer.attribute(native, layer_mask=labels).numpy())
+
+    found = tl.explain(model, x, "layer_feature_permutation", 2, layer=layer, segments=segments, samples=2, seed=7)
+    mean = np.mean([expected(draw) for draw in other_samples(4, 2, 7).T], axis=0)
+    np.testing.assert_allclose(found.values, mean, rtol=0, atol=PRECISION[dtype] * np.abs(found.scores).max())
 
 
 @pytest.mark.parametrize("layer", ["0", "2"])

@@ -174,6 +174,8 @@ def test_the_network_itself_is_a_layer(backend: Backend, method: str) -> None:
         "layer_gradient_x_activation": scores * one,
         "internal_influence": one,
         "layer_lrp": scores * one,
+        "layer_feature_ablation": scores * one,
+        "layer_feature_permutation": (scores - scores[::-1]) * one,
     }.get(method, (scores - zero) * one)
     np.testing.assert_allclose(found.values, expected, rtol=1e-10, atol=1e-12)
 
@@ -184,7 +186,7 @@ def test_layers_of_tokens_have_values_of_their_shape(backend: Backend, method: s
     target = 1 if method in TARGETED else None
     found = explained(model, x, method, target, layer="embed", **LAYER_METHODS[method])
     assert found.values.shape == (3, 4, 5)
-    if method in ("layer_integrated_gradients", "layer_conductance", "layer_deeplift"):
+    if method in ("layer_integrated_gradients", "layer_conductance", "layer_deeplift", "layer_deepshap"):
         np.testing.assert_allclose(found.error.values, 0, atol=1e-12)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend
-from twinlens.methods.perturbation.feature_permutation import _drawn, _others
+from twinlens.methods.perturbation.donors import drawn_rows, other_samples
 
 from ...frameworks import need
 from ...nets import linear_net, pictures, small_net
@@ -65,7 +65,7 @@ def test_a_network_that_ignores_a_column_gives_it_zero(backend: Backend) -> None
 
 @pytest.mark.parametrize(("inputs", "samples"), [(2, 1), (5, 2), (5, 4), (8, 20)])
 def test_every_draw_is_a_permutation_that_moves_every_sample(inputs: int, samples: int) -> None:
-    donors = _others(inputs, samples, 1)
+    donors = other_samples(inputs, samples, 1)
     assert donors.shape == (inputs, min(samples, inputs - 1))
     for draw in donors.T:
         assert sorted(draw) == list(range(inputs))
@@ -75,7 +75,7 @@ def test_every_draw_is_a_permutation_that_moves_every_sample(inputs: int, sample
 
 @pytest.mark.parametrize(("inputs", "rows", "samples"), [(1, 1, 3), (3, 8, 5), (9, 4, 4), (9, 4, 2)])
 def test_no_row_of_the_background_is_drawn_twice(inputs: int, rows: int, samples: int) -> None:
-    donors = _drawn(inputs, rows, samples, 1)
+    donors = drawn_rows(inputs, rows, samples, 1)
     assert donors.shape == (inputs, min(samples, rows))
     assert all(len(set(row)) == len(row) and set(row) <= set(range(rows)) for row in donors)
 
@@ -83,7 +83,7 @@ def test_no_row_of_the_background_is_drawn_twice(inputs: int, rows: int, samples
 def test_donors_are_drawn_evenly() -> None:
     drawn = np.zeros((4, 4))
     for seed in range(600):
-        for i, (donor,) in enumerate(_others(4, 1, seed)):
+        for i, (donor,) in enumerate(other_samples(4, 1, seed)):
             drawn[i, donor] += 1
     assert not np.diag(drawn).any()
     assert (np.abs(drawn[~np.eye(4, dtype=bool)] - 200) < 60).all()
@@ -120,7 +120,7 @@ def test_the_standard_error_of_nearly_equal_drops_does_not_cancel(backend: Backe
     found = tl.explain(
         model, np.full((1, 2), 1e6), "feature_permutation", 0, samples=4, background=rows, batch_size=batch_size
     )
-    drawn = rows[_drawn(1, 8, 4, 0)[0], 0]
+    drawn = rows[drawn_rows(1, 8, 4, 0)[0], 0]
     np.testing.assert_allclose(found.error.values, drawn.std(ddof=1) * np.sqrt((1 - 4 / 8) / 4), rtol=1e-4)
 
 
@@ -174,7 +174,7 @@ def test_it_is_captums_with_the_same_donors() -> None:
         ).attribute(native, target=1, feature_mask=need("torch").asarray(labels)[None, None])
         return np.asarray(permuted.detach().numpy())
 
-    draws = _others(5, 3, 7).T
+    draws = other_samples(5, 3, 7).T
     found = tl.explain(model, x, "feature_permutation", 1, samples=3, seed=7, segments=labels)
     mean = np.mean([expected(draw) for draw in draws], axis=0)
     np.testing.assert_allclose(np.broadcast_to(found.values, x.shape), mean, rtol=1e-6, atol=1e-8)
