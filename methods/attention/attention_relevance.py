@@ -7,63 +7,32 @@ import numpy as np
 from ...backends.chunks import BatchSize, chunks
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target
-from ...backends.protocol import Tensor
-from ...errors import NoGradientError
 from ..cams.running import settled
-from ..checks import check_flags, finite_gradient, pictures
+from ..checks import check_flags, pictures
 from ..explanation import Array, ErrorEstimate
 from ..registry import Attribution, register
-from .matrices import Watch, by_head, rows_at_once
+from .matrices import Watch, Weighing, rows_at_once
 from .tokens import Grid, Token, check_tokens, layout_of
 
 
-class _Weighted:
-    """The attentions of one run, each weighted with its gradient as soon as that is known.
+class _Relevance:
+    """``mean over heads of (∇A ⊙ A)⁺``, and how much the negative parts are that are left out."""
 
-    Attributes
-    ----------
-    relevant : list of ndarray (N, T, T)
-        ``mean over heads of (∇A ⊙ A)⁺``, the first layer's first.
-    """
-
-    def __init__(self, model: Model, samples: int) -> None:
-        self.relevant: list[Array] = []
+    def __init__(self, samples: int) -> None:
         self._kept, self._clipped = np.zeros(samples), np.zeros(samples)
-        self._reached = self._cut = False
-        self._backend = model.backend
-        self._samples = samples
 
-    def keep(self, y: Tensor) -> None:
-        """Note an attention, and ask for its gradient."""
-        attention, place = self._backend.numpy(y), len(self.relevant)
-        self.relevant.append(np.zeros((self._samples, *attention.shape[-2:])))
-        if not self._backend.takes_gradient(y):
-            self._cut = True
-        else:
-            self._backend.on_grad(y, lambda gradient: self._weigh(place, attention, gradient))
-
-    def _weigh(self, place: int, attention: Array, gradient: Tensor) -> None:
-        native = finite_gradient(self._backend.numpy(gradient))
-        product = by_head(native, self._samples) * by_head(attention, self._samples)
+    def __call__(self, attention: Array, gradient: Array) -> Array:
+        product = gradient * attention
         above = np.maximum(product, 0)
-        self.relevant[place] = above.mean(axis=1)
         self._kept += above.sum(axis=(1, 2, 3))
         self._clipped += (above - product).sum(axis=(1, 2, 3))
-        self._reached = True
-
-    def check(self) -> None:
-        """Raise `NoGradientError` unless every attention took a gradient, and some arrived."""
-        if self._cut or not self._reached:
-            raise NoGradientError(
-                "The gradient of the explained score does not arrive at every attention.",
-                "Look for detach, no_grad, and parts that are computed twice (checkpoint, recompute) in the network; "
-                "attention_rollout needs no gradient.",
-            )
+        relevant: Array = above.mean(axis=1)
+        return relevant
 
     def share_clipped(self) -> Array:
         """What is below 0, as a share of the absolute sum, (N,)."""
         products = self._kept + self._clipped
-        return np.divide(self._clipped, products, out=np.zeros(self._samples), where=products > 0)
+        return np.divide(self._clipped, products, out=np.zeros_like(products), where=products > 0)
 
 
 @register(
@@ -119,16 +88,17 @@ def attention_relevance(
     with backend.frozen(model.net), backend.intercept({}):
         for part in chunks(len(x), rows_at_once(model, x, batch_size)):
             piece = x[part]
-            found = _Weighted(model, len(piece))
+            relevance = _Relevance(len(piece))
+            found = Weighing(model, len(piece), relevance)
             watch = Watch(model, len(piece), found.keep)
             leaf = backend.leaf(model.tensor(piece))
             native = watch.scores(leaf)
             layout = layout_of(watch.tokens, watch.convolution, grid, token)
             backend.grad(backend.sum(model.explained(native, listed(part), of)), [leaf])
             found.check()
-            rows.append(layout.carried([np.eye(watch.tokens) + relevant for relevant in found.relevant]))
+            rows.append(layout.carried([np.eye(watch.tokens) + relevant for relevant in found.weighed]))
             scores.append(backend.numpy(native))
-            shares.append(found.share_clipped())
+            shares.append(relevance.share_clipped())
     joined = np.concatenate(scores)
     error = ErrorEstimate(
         "share clipped",

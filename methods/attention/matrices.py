@@ -9,8 +9,8 @@ import numpy as np
 from ...backends.chunks import BatchSize, chunk_size
 from ...backends.model import Model
 from ...backends.protocol import Rules, SameOutput, Tensor
-from ...errors import MethodError
-from ..checks import channels_second, finite_scores
+from ...errors import MethodError, NoGradientError
+from ..checks import channels_second, finite_gradient, finite_scores
 from ..explanation import Array
 
 _OTHER = "Choose integrated_gradients, which takes any network, or gradcam with the layer of its patches."
@@ -116,13 +116,75 @@ class Watch:
         return y
 
 
+class Weighing:
+    """Makes one matrix of each attention of a run and its gradient, as soon as that is known.
+
+    Parameters
+    ----------
+    model : Model
+    samples : int
+        How many run at once.
+    weigh : callable
+        ``weigh(attention, gradient)`` makes (N, T, T) of two (N, heads, T, T) in float64.
+
+    Attributes
+    ----------
+    weighed : list of ndarray (N, T, T)
+        The first layer's first.
+    """
+
+    def __init__(self, model: Model, samples: int, weigh: Callable[[Array, Array], Array]) -> None:
+        self.weighed: list[Array] = []
+        self._reached = self._cut = False
+        self._backend = model.backend
+        self._samples = samples
+        self._weigh = weigh
+
+    def keep(self, y: Tensor) -> None:
+        """Note an attention, and ask for its gradient."""
+        attention, place = self._backend.numpy(y), len(self.weighed)
+        self.weighed.append(np.zeros((self._samples, *attention.shape[-2:])))
+        if not self._backend.takes_gradient(y):
+            self._cut = True
+        else:
+            self._backend.on_grad(y, lambda gradient: self._arrived(place, attention, gradient))
+
+    def _arrived(self, place: int, attention: Array, gradient: Tensor) -> None:
+        native = finite_gradient(self._backend.numpy(gradient))
+        self.weighed[place] = self._weigh(by_head(attention, self._samples), by_head(native, self._samples))
+        self._reached = True
+
+    def check(self) -> None:
+        """Raise `NoGradientError` unless every attention took a gradient, and some arrived."""
+        if self._cut or not self._reached:
+            raise gradient_lost("every attention")
+
+
+def gradient_lost(where: str) -> NoGradientError:
+    """What to say where the gradient of the explained score does not arrive."""
+    return NoGradientError(
+        f"The gradient of the explained score does not arrive at {where}.",
+        "Look in the network and around this call for detach, no_grad, and parts that are computed twice (checkpoint, "
+        "recompute). A neuron has none at attentions that come after it: choose another neuron, or attention_rollout, "
+        "which needs none.",
+    )
+
+
 def by_head(attention: Array, samples: int) -> Array:
     """An attention, or its gradient, as (N, heads, T, T) in float64."""
     return attention.reshape(samples, -1, *attention.shape[-2:]).astype(np.float64)
 
 
-def rows_at_once(model: Model, x: Array, batch_size: BatchSize) -> int:
+def rows_at_once(model: Model, x: Array, batch_size: BatchSize, points: int = 1) -> int:
     """How many samples to run at once, after a look at whether their attentions can be told apart.
+
+    Parameters
+    ----------
+    model : Model
+    x : ndarray (N, C, H, W)
+    batch_size : int or "auto"
+    points : int
+        How many inputs are made of each sample, which run beside each other too.
 
     Raises
     ------
@@ -130,13 +192,15 @@ def rows_at_once(model: Model, x: Array, batch_size: BatchSize) -> int:
         If attentions run side by side, or the first sample does not have the first of several matrices.
     """
     channels_second(model)
-    size = chunk_size(model, x.shape[1:], len(x), batch_size)
+    total = len(x) * points
+    size = chunk_size(model, x.shape[1:], total, batch_size)
     alone = _means(model, x[:1])
     for number in range(len(alone) - 1):
         _check_next_depends_on(model, x[:1], number)
-    if min(size, len(x)) == 1:
+    if min(size, total) == 1:
         return size
-    for one, other in zip(alone, _means(model, x[:2]), strict=False):
+    pair = x[:2] if len(x) > 1 else np.concatenate([x, x])
+    for one, other in zip(alone, _means(model, pair), strict=False):
         if np.abs(one - other).max() > _ROUNDING * one.max():
             raise MethodError(
                 "The attentions of several samples cannot be told apart: heads or tokens come before the samples on "

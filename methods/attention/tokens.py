@@ -53,15 +53,23 @@ class Layout:
         mixing : sequence of ndarray (N, T, T)
             M, the first layer's first.
         """
-        start = np.zeros(self.tokens)
-        if self.token == "mean":
-            start[self.leading :] = 1 / (self.rows * self.columns)
-        else:
-            start[self.token] = 1
-        row = np.broadcast_to(start, (len(mixing[0]), 1, self.tokens))
-        for matrix in reversed(mixing):
-            row = row @ matrix
-        return row[:, 0]
+        start = np.eye(self.tokens)[self.viewers].mean(axis=0, keepdims=True)
+        return _through(start, mixing)[:, 0]
+
+    @property
+    def viewers(self) -> slice:
+        """Which tokens' view is explained, or the mean of whose."""
+        return slice(self.leading, None) if self.token == "mean" else slice(self.token, self.token + 1)
+
+    def views(self, mixing: Sequence[Array]) -> Array:
+        """Rows (N, viewers, T) of all explained tokens in ``M_L ... M_2 M_1``.
+
+        Parameters
+        ----------
+        mixing : sequence of ndarray (N, T, T)
+            M, the first layer's first.
+        """
+        return _through(np.eye(self.tokens)[self.viewers], mixing)
 
     def attribution(
         self,
@@ -79,6 +87,12 @@ class Layout:
             extras["map"] = maps.astype(x.dtype)
             maps = resized(maps, x.shape[2:])
         return Attribution(maps.astype(x.dtype), scores, classes, error, extras)
+
+
+def _through(rows: Array, mixing: Sequence[Array]) -> Array:
+    for matrix in reversed(mixing):
+        rows = rows @ matrix
+    return rows
 
 
 def check_tokens(grid: Any, token: Any) -> tuple[Grid, Token]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,10 @@ def block(backend: Backend, spelling: str = "heads", attention: Callable[..., An
     return nn.Module(forward, up=nn.Linear(WIDTH, 12), gelu=nn.GELU(), down=nn.Linear(12, WIDTH), **layers, **norms)
 
 
+def pooled_by_default(leading: int) -> slice:
+    return slice(0, 1) if leading else slice(None)
+
+
 def vision_transformer(
     backend: Backend,
     leading: int = 1,
@@ -58,8 +62,12 @@ def vision_transformer(
     dtype: str = "float64",
     attention: Callable[..., Any] | None = None,
     width: int | None = None,
+    pooled: slice | None = None,
 ) -> Model:
-    """Patches of 4 x 4, `leading` tokens before them, three blocks; the head sees the first token, or the mean."""
+    """Patches of 4 x 4, `leading` tokens before them, three blocks; the head sees the mean of the tokens `pooled`.
+
+    None is the first token, or all where there is none before the patches.
+    """
     nn = backend.nn
     rows, columns = (length // PATCH for length in size)
     tokens = leading + rows * columns
@@ -80,7 +88,7 @@ def vision_transformer(
         h = h + backend.reshape(net.positions(one), (1, tokens, WIDTH))
         for place in range(LAYERS):
             h = getattr(net, f"block{place}")(h)
-        return net.head(net.norm(h[:, 0] if leading else backend.mean(h, 1)))
+        return net.head(net.norm(backend.mean(h[:, pooled or pooled_by_default(leading)], 1)))
 
     children: dict[str, Any] = {f"block{place}": block(backend, spelling, attention) for place in range(LAYERS)}
     if leading:
@@ -129,10 +137,11 @@ class Naive:
         Attentions of the last run.
     """
 
-    def __init__(self, model: Model, spelling: str = "heads") -> None:
+    def __init__(self, model: Model, spelling: str = "heads", pooled: slice | None = None) -> None:
         self.state = {name: array.astype(np.float64) for name, array in model.state().items()}
         self.heads = 1 if spelling == "one head" else HEADS
         self.matrices: list[np.ndarray] = []
+        self.pooled = pooled or pooled_by_default("first.weight" in self.state)
 
     def linear(self, name: str, x: np.ndarray) -> np.ndarray:
         return x @ self.state[f"{name}.weight"].T + self.state[f"{name}.bias"]
@@ -161,8 +170,7 @@ class Naive:
             h = h + self.attention(f"block{place}", h, (push or {}).get(place, 0.0))
             x = self.linear(f"block{place}.up", self.norm(f"block{place}.norm2", h))
             h = h + self.linear(f"block{place}.down", x * (1 + erf(x / np.sqrt(2))) / 2)
-        pooled = h[0] if "first.weight" in self.state else h.mean(0)
-        return self.linear("head", self.norm("norm", pooled))
+        return self.linear("head", self.norm("norm", h[self.pooled].mean(0)))
 
     def attention(self, name: str, h: np.ndarray, push: np.ndarray | float) -> np.ndarray:
         normed, size = self.norm(f"{name}.norm1", h), WIDTH // self.heads
@@ -177,11 +185,13 @@ class Naive:
         self.matrices.append(np.array(matrices))
         return self.linear(f"{name}.out", np.concatenate(found, axis=1))
 
-    def gradients(self, picture: np.ndarray, target: int, step: float = 1e-5) -> list[np.ndarray]:
-        """Central differences of a logit by every entry of every attention, which all that follows responds to."""
+    def gradients(
+        self, picture: np.ndarray, target: int, step: float = 1e-5, places: Iterable[int] = range(LAYERS)
+    ) -> list[np.ndarray]:
+        """Central differences of a logit by every entry of the attentions, which all that follows responds to."""
         self.scores(picture)
-        found = [np.zeros_like(matrix) for matrix in self.matrices]
-        for place, gradient in enumerate(found):
+        found = [np.zeros_like(self.matrices[place]) for place in places]
+        for place, gradient in zip(places, found, strict=True):
             for entry in np.ndindex(gradient.shape):
                 move = np.zeros_like(gradient)
                 move[entry] = step

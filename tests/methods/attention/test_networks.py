@@ -19,11 +19,12 @@ from ...nets import pictures, randomise, small_net
 from .nets import HEADS, SPELLINGS, WIDTH, hybrid_net, vision_transformer
 
 X = np.random.default_rng(4).random((3, 3, 8, 12))
-METHODS = ("attention_rollout", "attention_relevance")
+METHODS = ("attention_rollout", "attention_relevance", "attention_transition", "attention_bidirectional")
+ON_PATHS = METHODS[2:]
 
 
 def explained(model: Model, method: str, x: np.ndarray = X, **params: Any) -> tl.Explanation:
-    return tl.explain(model, x, method, 1, **params)
+    return tl.explain(model, x, method, 1, **({"steps": 4} if method in ON_PATHS else {}) | params)
 
 
 # -- the same network in other words -----------------------------------------------------------------------------------
@@ -78,7 +79,8 @@ def test_torchvisions_transformer_and_its_twin_on_paddle_have_the_same_map(metho
         need(name)
     model = randomise(tl.wrap(vit().eval(), dtype="float64", input_shape=(3, 32, 32)))
     x = pictures(3, shape=(3, 32, 32)).astype(np.float64)
-    found = [tl.explain(each, x, method, 1) for each in (model, tl.twin(model))]
+    # Something speaks for this class in every picture.
+    found = [tl.explain(each, x, method, 3) for each in (model, tl.twin(model))]
     assert [each.backend for each in found] == ["torch", "paddle"]
     assert found[0].values.shape == (3, 1, 32, 32)
     assert found[0].extras["map"].shape == (3, 1, 4, 4)
@@ -107,6 +109,106 @@ def test_torchvisions_transformer_has_the_rollout_of_the_weights_that_its_layers
     np.testing.assert_allclose(found, product[:, 0, 1:].reshape(2, 1, 4, 4), rtol=1e-12)
 
 
+def opened(net: Any, x: Any) -> tuple[Any, list[Any]]:
+    """Scores and attentions of torchvision's transformer, written out with its weights."""
+    functional = torch.nn.functional
+    h = torch.cat([net.class_token.expand(len(x), -1, -1), net._process_input(x)], 1) + net.encoder.pos_embedding
+    attentions = []
+    for layer in net.encoder.layers:
+        inner = layer.self_attention
+        parts = functional.linear(layer.ln_1(h), inner.in_proj_weight, inner.in_proj_bias).chunk(3, -1)
+        q, k, v = (part.unflatten(-1, (inner.num_heads, -1)).transpose(1, 2) for part in parts)
+        attentions.append(torch.softmax(q @ k.transpose(-1, -2) / k.shape[-1] ** 0.5, -1))
+        h = h + inner.out_proj((attentions[-1] @ v).transpose(1, 2).flatten(2))
+        h = h + layer.mlp(layer.ln_2(h))
+    return net.heads(net.encoder.ln(h)[:, 0]), attentions
+
+
+def along_path(run: Callable[[Any], tuple[Any, list[Any]]], x: Any, target: int, steps: int) -> Any:
+    """What the last attention's gradient is on the way from black, in the mean over all heads and nothing below 0."""
+    places, weights = np.polynomial.legendre.leggauss(steps)
+    total = 0
+    for place, weight in zip(places, weights, strict=True):
+        scores, attentions = run(x * (place + 1) / 2)
+        total = total + torch.autograd.grad(scores[:, target].sum(), attentions[-1])[0] * weight / 2
+    return total.clamp(min=0).mean(1)
+
+
+def from_attentions(run: Callable[[Any], tuple[Any, list[Any]]], x: Any, target: int, steps: int) -> dict[str, Any]:
+    """Both maps of all tokens (N, T, T), by torch's own gradients and the papers' formulas from one layer to the next.
+
+    As in the papers, none of the few layers is left out.
+    """
+    scores, attentions = run(x)
+    gradients = torch.autograd.grad(scores[:, target].sum(), attentions)
+    state = attentions[-1].detach().mean(1)
+    for attention in attentions[-2::-1]:
+        state = state + state @ attention.detach().mean(1)
+    perceived = torch.eye(state.shape[-1], dtype=x.dtype).expand_as(state)
+    for attention, gradient in zip(attentions, gradients, strict=True):
+        importance = (attention.detach().transpose(-1, -2) @ gradient).abs().mean((-1, -2))
+        shares = importance / importance.sum(1, keepdim=True)
+        perceived = perceived + (shares[:, :, None, None] * attention.detach()).sum(1) @ perceived
+    answer = along_path(run, x, target, steps)
+    return {method: (factor * answer).numpy() for method, factor in zip(ON_PATHS, (state, perceived), strict=True)}
+
+
+def test_torchvisions_transformer_has_the_maps_of_its_weights_on_paths() -> None:
+    need("torch")
+    model = randomise(tl.wrap(vit(num_layers=3).eval(), dtype="float64", input_shape=(3, 32, 32)))
+    x = pictures(2, shape=(3, 32, 32)).astype(np.float64)
+    expected = from_attentions(lambda points: opened(model.net, points), torch.tensor(x), 3, 4)
+    for method, maps in expected.items():
+        found = tl.explain(model, x, method, 3, steps=4, start_layer=0, upsample=False).values
+        assert np.ptp(found) > 0
+        np.testing.assert_allclose(found, maps[:, 0, 1:].reshape(2, 1, 4, 4), rtol=1e-9, atol=1e-15)
+
+
+def test_the_sums_that_the_authors_take_on_paths_approach_the_map() -> None:
+    """They weigh evenly spaced points alike, both ends too: what they are off falls with the number of points."""
+    need("torch")
+    model = randomise(tl.wrap(vit(num_layers=3).eval(), dtype="float64", input_shape=(3, 32, 32)))
+    x = pictures(2, shape=(3, 32, 32)).astype(np.float64)
+    native = torch.tensor(x)
+    attentions = [each.detach().mean(1) for each in opened(model.net, native)[1]]
+    state = (attentions[2] + attentions[2] @ attentions[1])[:, 0, 1:]
+    found = tl.explain(model, x, "attention_transition", 3, steps=40, upsample=False).values.reshape(2, 16)
+    off = []
+    for points in (20, 80, 320):
+        total: Any = 0
+        for alpha in np.linspace(0, 1, points):
+            scores, seen = opened(model.net, native * alpha)
+            total = total + torch.autograd.grad(scores[:, 3].sum(), seen[-1])[0] / points
+        summed = (state * total.clamp(min=0).mean(1)[:, 0, 1:]).numpy()
+        off.append(np.abs(summed - found).max() / np.abs(found).max())
+    assert off[0] < 0.1
+    np.testing.assert_allclose(off[:2], [4 * off[1], 4 * off[2]], rtol=0.1)
+
+
+def test_torchs_own_encoder_and_its_twin_have_the_same_map() -> None:
+    """Which torch computes in one kernel where no gradient is wanted."""
+    for name in ("torch", "paddle"):
+        need(name)
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches = torch.nn.Conv2d(3, WIDTH, 4, stride=4)
+            layer = torch.nn.TransformerEncoderLayer(WIDTH, HEADS, 12, batch_first=True)
+            self.encoder = torch.nn.TransformerEncoder(layer, 3)
+            self.head = torch.nn.Linear(WIDTH, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.encoder(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+
+    model = randomise(tl.wrap(Net().eval(), dtype="float64", input_shape=(3, 8, 12)))
+    twin = tl.twin(model)
+    for method in METHODS:
+        found = [explained(each, method).values for each in (model, twin)]
+        assert np.ptp(found[0]) > 0
+        np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
+
+
 def test_a_transformer_of_hugging_face_has_the_map_of_the_attentions_that_it_returns() -> None:
     need("torch")
     transformers = pytest.importorskip("transformers")
@@ -128,15 +230,19 @@ def test_a_transformer_of_hugging_face_has_the_map_of_the_attentions_that_it_ret
     for attention, gradient in zip(returned.attentions, gradients, strict=True):
         rollout = (attention.detach().mean(1) + torch.eye(21)) / 2 @ rollout
         relevance = relevance + (gradient * attention.detach()).clamp(min=0).mean(1) @ relevance
-    expected = {"attention_rollout": rollout, "attention_relevance": relevance}
+    expected = {"attention_rollout": rollout.numpy(), "attention_relevance": relevance.numpy()}
+
+    def run(points: Any) -> tuple[Any, list[Any]]:
+        found = nets["eager"](points, output_attentions=True)
+        return found.logits, list(found.attentions)
+
+    expected |= from_attentions(run, torch.tensor(x), 1, 4)
     for net in nets.values():
         model = tl.wrap(net, output=lambda found: found.logits)
         for method, matrix in expected.items():
-            found = explained(model, method, x, upsample=False)
+            found = explained(model, method, x, upsample=False, **({"start_layer": 0} if method in ON_PATHS else {}))
             assert found.extras["leading"] == 5
-            np.testing.assert_allclose(
-                found.values, matrix[:, 0, 5:].reshape(2, 1, 4, 4).numpy(), rtol=1e-9, atol=1e-15
-            )
+            np.testing.assert_allclose(found.values, matrix[:, 0, 5:].reshape(2, 1, 4, 4), rtol=1e-9, atol=1e-15)
 
 
 def test_the_transformer_of_paddles_own_layers_is_seen() -> None:
@@ -432,20 +538,80 @@ def test_layers_with_channels_last_are_refused() -> None:
 # -- gradients ---------------------------------------------------------------------------------------------------------
 
 
+def detached(backend: Backend, spelling: str, q: Any, k: Any, v: Any) -> Any:
+    return one_head(backend, spelling, backend.detach(q), backend.detach(k), v)
+
+
+def without_gradient(backend: Backend, spelling: str, q: Any, k: Any, v: Any) -> Any:
+    with backend.no_grad():
+        weighted = one_head(backend, spelling, q, k, v)
+    return v + weighted
+
+
 def test_an_attention_that_no_gradient_arrives_at_has_no_relevance_but_a_rollout(backend: Backend) -> None:
-    def detached(backend: Backend, spelling: str, q: Any, k: Any, v: Any) -> Any:
-        return one_head(backend, spelling, backend.detach(q), backend.detach(k), v)
-
-    def without_gradient(backend: Backend, spelling: str, q: Any, k: Any, v: Any) -> Any:
-        with backend.no_grad():
-            weighted = one_head(backend, spelling, q, k, v)
-        return v + weighted
-
     rollouts = [explained(with_attention(backend, a), "attention_rollout") for a in (one_head, detached)]
     np.testing.assert_array_equal(rollouts[0].values, rollouts[1].values)
     for attention in (detached, without_gradient):
-        with pytest.raises(tl.errors.NoGradientError, match=r"every attention.*detach.*attention_rollout"):
-            explained(with_attention(backend, attention), "attention_relevance")
+        for method in ("attention_relevance", "attention_bidirectional"):
+            with pytest.raises(tl.errors.NoGradientError, match=r"every attention.*detach.*attention_rollout"):
+                explained(with_attention(backend, attention), method)
+
+
+def test_a_transition_needs_no_gradient_before_its_last_attention(backend: Backend) -> None:
+    found = [explained(with_attention(backend, each), "attention_transition") for each in (one_head, detached)]
+    assert np.ptp(found[0].values) > 0
+    np.testing.assert_array_equal(found[0].values, found[1].values)
+    with pytest.raises(tl.errors.NoGradientError, match=r"the last attention.*detach.*attention_rollout"):
+        explained(with_attention(backend, without_gradient), "attention_transition")
+
+
+@pytest.mark.parametrize("method", ON_PATHS)
+def test_points_of_a_path_beside_each_other_are_looked_at_too(backend: Backend, method: str) -> None:
+    """A single picture runs alone, and the points on its path do not."""
+    model = with_attention(backend, heads_first)
+    with pytest.raises(tl.errors.MethodError, match=r"cannot be told apart.*batch_size=1"):
+        explained(model, method, X[:1])
+    found = explained(model, method, X[:1], batch_size=1)
+    expected = explained(with_attention(backend, scaled_as_heads_first), method, X[:1])
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-11)
+
+
+@pytest.mark.parametrize("method", ON_PATHS)
+def test_a_network_that_is_less_deep_on_the_path_is_refused(backend: Backend, method: str) -> None:
+    calls = itertools.count()
+
+    def attention(backend: Backend, spelling: str, q: Any, k: Any, v: Any) -> Any:
+        return v if dark and next(calls) % 3 == 2 else one_head(backend, spelling, q, k, v)
+
+    model = with_attention(backend, attention)
+    dark = False
+    run = model.net.forward
+
+    def forward(x: Any) -> Any:
+        nonlocal dark
+        dark = float(backend.detach(x).mean()) < 0.2
+        return run(x)
+
+    model.net.forward = forward
+    with pytest.raises(tl.errors.MethodError, match=r"3 attentions among 7 tokens.* 2 among 7 on the path"):
+        explained(model, method, X[:1], batch_size=1)
+
+
+def test_weights_may_be_changed_in_place_where_no_gradient_goes_further() -> None:
+    backend = need("torch")
+
+    def halved(backend: Backend, _spelling: str, q: Any, k: Any, v: Any) -> Any:
+        return backend.matmul(softmax(backend, scores_of(backend, q, k)).mul_(0.5), v)
+
+    def half(backend: Backend, _spelling: str, q: Any, k: Any, v: Any) -> Any:
+        return backend.matmul(softmax(backend, scores_of(backend, q, k)) * 0.5, v)
+
+    found = [explained(with_attention(backend, each), "attention_transition").values for each in (halved, half)]
+    assert np.ptp(found[0]) > 0
+    np.testing.assert_array_equal(found[0], found[1])
+    for method in ("attention_relevance", "attention_bidirectional"):
+        with pytest.raises(tl.errors.ModelError, match="in place"):
+            explained(with_attention(backend, halved), method)
 
 
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad=True:UserWarning")
@@ -462,8 +628,9 @@ def test_a_block_that_is_computed_again_is_explained_or_refused(reentrant: bool)
     model, plain = with_attention(backend, again), with_attention(backend, fused)
     rollouts = [explained(each, "attention_rollout").values for each in (model, plain)]
     np.testing.assert_array_equal(rollouts[0], rollouts[1])
-    with pytest.raises(tl.errors.NoGradientError, match="checkpoint"):
-        explained(model, "attention_relevance")
+    for method in METHODS[1:]:
+        with pytest.raises(tl.errors.NoGradientError, match="checkpoint"):
+            explained(model, method)
 
 
 def test_a_mask_that_leaves_tokens_nothing_is_borne() -> None:
@@ -511,8 +678,8 @@ def test_hooks_that_replace_what_a_layer_returns_are_part_of_the_network(backend
     np.testing.assert_array_equal(tl.explain(model, x, "attention_rollout").values, before)
 
 
-def test_both_are_in_the_table_with_what_they_need() -> None:
+def test_all_are_in_the_table_with_what_they_need() -> None:
     table = tl.methods()
-    assert [table[name].needs for name in METHODS] == ["activations", "gradient"]
+    assert [table[name].needs for name in METHODS] == ["activations", "gradient", "gradient", "gradient"]
     assert {table[name].family for name in METHODS} == {"attention"}
     assert need(ANY)
