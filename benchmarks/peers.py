@@ -109,6 +109,49 @@ def _finer_cam(model: Model, x: Array, targets: list[int]) -> Call:
     return lambda: np.stack([cam(input_tensor=picture, target_idx=target) for picture, target in pictures])
 
 
+def _sess(model: Model, x: Array, targets: list[int]) -> Call:
+    import torch
+    from pytorch_grad_cam.sess import SESS
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    net = copy.deepcopy(model.net)
+    # Their mean is over what is above a threshold, which rounding decides at the edges of maps.
+    cam = SESS(net, [net.get_submodule(_LAYER)], num_scales=_SCALES, scale_step_ratio=_GROWTH, pool="max")
+    native, chosen = torch.tensor(x), [ClassifierOutputTarget(target) for target in targets]
+    return lambda: cam(native, chosen)[:, None]
+
+
+def _factorisation(model: Model, x: Array, targets: list[int]) -> Call:
+    import torch
+    from pytorch_grad_cam.feature_factorization.deep_feature_factorization import DeepFeatureFactorization
+
+    net = copy.deepcopy(model.net).eval()
+    factorisation, native = DeepFeatureFactorization(net, net.get_submodule(_LAYER)), torch.tensor(x)
+    return lambda: np.stack(factorisation(native, _CONCEPTS)[1])
+
+
+def _refine_cam(model: Model, x: Array, targets: list[int]) -> Call:
+    import pytorch_grad_cam as library
+    import torch
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    net = copy.deepcopy(model.net)
+    cam = library.RefineCAM(model=net, target_layers=[net.get_submodule(layer) for layer in _LAYERS])
+    native, chosen = torch.tensor(x), [ClassifierOutputTarget(target) for target in targets]
+    return lambda: cam(input_tensor=native, targets=chosen)[:, None]
+
+
+def _layer_permutation(model: Model, x: Array, targets: list[int]) -> Call:
+    import torch
+    from captum import attr
+
+    net, rows, chosen = model.net.eval(), torch.arange(len(x)), torch.tensor(targets)
+    # Given a target, the library picks its column twice, and fails.
+    method = attr.LayerFeaturePermutation(lambda native: net(native)[rows, chosen], model.layer(_FIRST))
+    native, mask = torch.tensor(x), _channels(x)
+    return lambda: method.attribute(native, layer_mask=mask).numpy()
+
+
 def _layer(
     name: str, neuron: Any = None, at: str | None = None, **options: Any
 ) -> Callable[[Model, Array, list[int]], Call]:
@@ -196,6 +239,13 @@ def _mask(x: Array) -> Any:
     return torch.tensor(_grid(x.shape[-1]))[None, None]
 
 
+def _channels(_x: Array) -> Any:
+    """The first layer's channels, each one part."""
+    import torch
+
+    return torch.arange(32).reshape(1, -1, 1, 1)
+
+
 def _background(x: Array) -> Any:
     import torch
 
@@ -208,6 +258,9 @@ def background(x: Array) -> Array:
 
 
 _LAYER = "layer4"
+_LAYERS = ["layer2", "layer3", "layer4"]
+_SCALES, _GROWTH = 4, 0.25
+_CONCEPTS = 5
 _SAMPLES = 10
 _STEPS = 20
 _PERTURBED = 64
@@ -250,6 +303,17 @@ PEERS: dict[str, Peer] = {
     "gradcam_elementwise": Peer("grad-cam", _grad_cam("GradCAMElementWise"), _CAM, "scaled"),
     "shapleycam": Peer("grad-cam", _grad_cam("ShapleyCAM"), _CAM, "scaled"),
     "finercam": Peer("grad-cam", _finer_cam, _CAM, "scaled"),
+    "segeigencam": Peer("grad-cam", _grad_cam("SegEigenCAM"), _CAM | {"relu": True}, "scaled"),
+    "randomcam": Peer("grad-cam", _grad_cam("RandomCAM"), _CAM | {"relu": True}, "none"),
+    "refinecam": Peer("grad-cam", _refine_cam, {"layers": _LAYERS}, "none"),
+    "sess": Peer(
+        "grad-cam",
+        _sess,
+        {"inner_params": _CAM, "scales": _SCALES, "growth": _GROWTH, "pool": "max"},
+        "scaled",
+        batch=1,
+    ),
+    "feature_factorisation": Peer("grad-cam", _factorisation, _CAM | {"components": _CONCEPTS}, "none"),
     "kpcacam": Peer("grad-cam", _grad_cam("KPCA_CAM"), _CAM, "none"),
     "fem": Peer("grad-cam", _grad_cam("FEM"), _CAM, "none"),
     "eigencam": Peer("grad-cam", _grad_cam("EigenCAM"), _CAM | {"relu": True}, "scaled"),
@@ -293,6 +357,24 @@ PEERS: dict[str, Peer] = {
         "captum", _layer("LayerConductance", n_steps=_STEPS), _ON_LAYER | {"steps": _STEPS}, "none"
     ),
     "layer_deeplift": Peer("captum", _layer("LayerDeepLift", at=_FIRST), {"layer": _FIRST}, net="plain"),
+    "layer_deepshap": Peer(
+        "captum",
+        _layer("LayerDeepLiftShap", at=_FIRST, baselines=_background),
+        {"layer": _FIRST, "background": background},
+        net="plain",
+        batch=2,
+    ),
+    "layer_feature_ablation": Peer(
+        "captum",
+        _layer("LayerFeatureAblation", at=_FIRST, layer_mask=_channels),
+        {"layer": _FIRST},
+        net="plain",
+        batch=2,
+    ),
+    # Of two samples one permutation moves both: the two draw the same.
+    "layer_feature_permutation": Peer(
+        "captum", _layer_permutation, {"layer": _FIRST, "samples": 1}, net="plain", batch=2
+    ),
     "layer_lrp": Peer(
         "captum",
         _layer("LayerLRP", at=_FIRST),

@@ -36,7 +36,8 @@ def plot_explanation(
     explanation : Explanation
         With `values` of shape (N, C, H, W), (N, H, W) or (N, D). They are not changed.
     kind : {"heat", "signed", "overlay"}
-        Maps of absolute values, maps in two colours around zero, or absolute values laid over the pictures.
+        Maps of absolute values, maps in two colours around zero, or absolute values laid over the pictures. Concepts
+        have a row each, as they are or laid over the pictures.
     channels : {"max", "sum", "mean", "l2"}
         How the channels become one map; signed maps are summed.
     percentile : float or None
@@ -69,15 +70,31 @@ def plot_explanation(
     if values.ndim == 2:
         return _table(explanation, values[:count], captions, features, heading)
     inputs = np.asarray(explanation.inputs)[:count]
+    pictures = [as_picture(picture) for picture in inputs]
+    if "concepts" in explanation.extras:
+        rows = [GridRow("picture", pictures), *_concepts(values[:count], inputs, kind == "overlay")]
+        return picture_grid(rows, captions, f"{heading} · {_error(explanation.error)}")
     if kind == "signed":
         maps: list[Any] = list(signed(values[:count], percentile=percentile))
     else:
         maps = list(heat(values[:count], channels, percentile=percentile))
     if kind == "overlay":
         maps = [overlay(picture, strength) for picture, strength in zip(inputs, maps, strict=True)]
-    pictures = [as_picture(picture) for picture in inputs]
     rows = [GridRow("picture", pictures), GridRow(_label(explanation), maps, signed=kind == "signed")]
     return picture_grid(rows, captions, heading)
+
+
+def _concepts(values: Array, inputs: Array, laid_over: bool) -> list[GridRow]:
+    """A row per concept, on one scale in all pictures: where a concept is absent nothing shines."""
+    rows = []
+    for number, maps in enumerate(np.moveaxis(values, 1, 0)):
+        title = f"concept {number}"
+        if laid_over:
+            shares = maps / (maps.max() or 1)
+            rows.append(GridRow(title, [overlay(picture, each) for picture, each in zip(inputs, shares, strict=True)]))
+        else:
+            rows.append(GridRow(title, list(maps), vmin=0.0, shared=True))
+    return rows
 
 
 def _table(

@@ -38,8 +38,10 @@ def parsed_settings(settings: Sequence[str], methods: Sequence[Method]) -> dict[
             raise MethodError(f"No chosen method has a parameter '{name}'.", suggest(name, known))
         value = setting_value(setting, text)
         # The layers of a sequence have numbers as their names.
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        value = text.strip() if (key or name) == "layer" and is_number else value
+        if (key or name) == "layer" and _is_number(value):
+            value = text.strip()
+        elif (key or name) == "layers" and isinstance(value, list):
+            value = [str(layer) if _is_number(layer) else layer for layer in value]
         if not dot:
             given[name] = value
         elif isinstance(entries := given.setdefault(name, {}), dict):
@@ -47,6 +49,10 @@ def parsed_settings(settings: Sequence[str], methods: Sequence[Method]) -> dict[
         else:
             raise ConfigError(f"--set {setting} is an entry of {name}={entries}.", "Leave one of the two out.")
     return given
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def own_params(method: Method, given: Mapping[str, Any], seed: int, background: Any) -> dict[str, Any]:

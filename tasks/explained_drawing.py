@@ -114,6 +114,9 @@ def draw(
         for name, each in made.items():
             if not found[name]:
                 continue
+            if "concepts" in each.extras:
+                rows += _concepts(each, index, f"{picture_name} · {name}")
+                continue
             pictures, values = _forms(each, index, found[name][index], drawing)
             note = f"{subject.words(name, index)}{_error(each, index)}"
             rows.append(PanelRow(f"{picture_name} · {name}", note, pictures, values))
@@ -121,12 +124,23 @@ def draw(
         return []
     regional = any(several and several[0] is not None for several in found.values())
     columns, legend = _words(method, drawing, palette, regional)
-    title = f"{method.replace('_', ' ')}: what speaks for the class"
+    shared = any("concepts" in each.extras for each in made.values())
+    title = f"{method.replace('_', ' ')}: {'what the pictures share' if shared else 'what speaks for the class'}"
     paths = []
     for page, start in enumerate(range(0, len(rows), _ROWS)):
         figure = panels(rows[start : start + _ROWS], columns, title, palette, legend)
         paths.append(output.figure(figure, method if page == 0 else f"{method}_{page + 1}"))
     return paths
+
+
+def _concepts(explanation: Explanation, index: int, title: str) -> list[PanelRow]:
+    """A row per concept of one picture: the map is laid over it as strong as it is beside those of all pictures."""
+    picture = np.asarray(explanation.inputs[index])
+    enlarged, rows = _enlarged(as_picture(picture)), []
+    for number, maps in enumerate(np.moveaxis(explanation.values, 1, 0)):
+        over = _enlarged(overlay(picture, maps[index] / (maps.max() or 1)))
+        rows.append(PanelRow(f"{title} · concept {number}", _error(explanation, index), [enlarged, over], maps[index]))
+    return rows
 
 
 def _forms(explanation: Explanation, index: int, found: Regions | None, drawing: Drawing) -> tuple[list[Any], Any]:

@@ -96,7 +96,7 @@ def _numbers(explanation: Explanation, found: Sequence[Regions | None], drawing:
         "params": {key: value for key, value in explanation.params.items() if key != "background"},
         "seconds": explanation.seconds,
         "error": None if error is None else {"name": error.name, "values": error.values, "relative": error.relative},
-        "layer": str(explanation.extras["layer"]) if "layer" in explanation.extras else None,
+        "layer": _layers(explanation),
         "evaluations": explanation.evaluations,
         "stopped": explanation.stopped,
         "regions": [None if each is None else each.numbers(set(drawing.chosen(each))) for each in found],
@@ -115,7 +115,16 @@ def _strengths(found: Mapping[str, Sequence[Regions | None]], subject: Subject, 
 
 
 def _caption(method: Method, explanation: Explanation) -> str:
-    return f"Layer {explanation.extras['layer']}." if "layer" in explanation.extras else method.summary
+    layers = _layers(explanation)
+    return method.summary if layers is None else f"{'Layers' if ', ' in layers else 'Layer'} {layers}."
+
+
+def _layers(explanation: Explanation) -> str | None:
+    """The layer that was looked at, or several, with commas between them."""
+    several = explanation.extras.get("layers")
+    if several is not None:
+        return ", ".join(map(str, several))
+    return str(explanation.extras["layer"]) if "layer" in explanation.extras else None
 
 
 def _is_map(explanation: Explanation) -> bool:

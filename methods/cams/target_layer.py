@@ -28,8 +28,39 @@ def target_layer(model: Model, x: Array, layer: str | None) -> str:
         If the layer does not exist, or there is no such convolution.
     """
     check_layer(model, layer)
-    if layer is not None:
-        return layer
+    return target_layers(model, x, 1, "layer=...")[0] if layer is None else layer
+
+
+def target_layers(model: Model, x: Array, most: int, parameter: str) -> list[str]:
+    """The last convolution of each size of map, at most so many: that of `target_layer`, then those before it.
+
+    Parameters
+    ----------
+    most : int
+    parameter : str
+        How a layer is named to the method, for messages.
+
+    Raises
+    ------
+    LayerError
+        If there is no such convolution.
+    """
+    convolutions, further_heads = _convolutions(model, x, parameter)
+    chosen: dict[tuple[int, ...], str] = {}
+    for name, size in convolutions:
+        if len(chosen) < most and size not in chosen and (not further_heads or _makes_scores(model, x, name)):
+            chosen[size] = name
+    return list(chosen.values()) or [convolutions[0][0]]
+
+
+def _convolutions(model: Model, x: Array, parameter: str) -> tuple[list[tuple[str, tuple[int, int]]], bool]:
+    """Names and sizes of those that have a map, the last first, and whether the network returns more than its scores.
+
+    Raises
+    ------
+    LayerError
+        If there are none.
+    """
     backend = model.backend
     ran: list[tuple[str, tuple[int, ...]]] = []
     returned: list[Any] = []
@@ -45,18 +76,16 @@ def target_layer(model: Model, x: Array, layer: str | None) -> str:
     model.measure(x[:1], {model.net: lambda _net, _inputs, output: returned.append(output)} | convolutions)
     times = Counter(name for name, _ in ran)
     spatial = [
-        name
-        for name, shape in ran
+        (name, shape[2:])
+        for name, shape in reversed(ran)
         if times[name] == 1 and len(shape) == 4 and shape[0] == 1 and shape[2] * shape[3] > 1
     ]
     if not spatial:
         raise LayerError(
             "On this input the network runs no convolution once, and once a picture, that has more than one position.",
-            "Name a layer that returns maps: layer=..., see model.layers(input_shape).",
+            f"Name a layer that returns maps: {parameter}, see model.layers(input_shape).",
         )
-    if all(backend.is_tensor(output) for output in returned):
-        return spatial[-1]
-    return next((name for name in reversed(spatial) if _makes_scores(model, x, name)), spatial[-1])
+    return spatial, not all(backend.is_tensor(output) for output in returned)
 
 
 def _makes_scores(model: Model, x: Array, layer: str) -> bool:

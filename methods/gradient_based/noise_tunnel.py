@@ -14,9 +14,9 @@ from ..budget import Budget
 from ..checks import finite_scores, positive_count
 from ..evaluation import score
 from ..explanation import Array
+from ..inner_method import InnerMethod
 from ..registry import Attribution, register
 from .aggregates import Aggregate, Aggregated, fewest_draws
-from .inner_method import InnerMethod
 from .noise import Noise
 
 
@@ -49,7 +49,8 @@ def noise_tunnel(
     all its copies. The values have the shape of the inner method's.
 
     An inner method that draws random numbers draws others for each copy: its seed for copy j of sample i is
-    ``numpy.random.SeedSequence([seed, i, j]).generate_state(1)[0]``, where `seed` is its own.
+    ``numpy.random.SeedSequence([seed, i, j]).generate_state(1)[0]``, where `seed` is its own. So does a method
+    that is inside of the inner one.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def noise_tunnel(
         The other method: any that explains inputs.
     inner_params : dict, optional
         Its parameters; a baseline or partition per sample belongs to all copies of the sample, and limits are those of
-        each copy.
+        each copy. What belongs to a layer's output is the same for all samples.
     samples : int
         Noisy copies per sample. The error is NaN, unknown, of a single one.
     sigma : float

@@ -14,6 +14,8 @@ import twinlens as tl
 from twinlens.backends import Backend
 from twinlens.cli import app
 from twinlens.datasets.images import read_image
+from twinlens.figures.panels import panels
+from twinlens.tasks import explained_drawing
 
 from ..frameworks import ANY
 from .case import jpeg
@@ -86,6 +88,22 @@ def test_the_layer_that_was_chosen_is_said(folder: Path) -> None:
     assert "Layer 0." in (folder / "runs/explain/report.html").read_text()
 
 
+def test_concepts_are_drawn_one_by_one_for_all_pictures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sklearn")
+    drawn: list[Any] = []
+    monkeypatch.setattr(explained_drawing, "panels", lambda *given: drawn.append(given) or panels(*given))
+    chosen = ["--method", "feature_factorisation", "--set", "components=2"]
+    result = call("a.jpg", "b.jpg", *MODEL, "--backend", ANY, *chosen)
+    assert result.exit_code == 0, result.output
+    rows, _, title = drawn[0][:3]
+    expected = [f"{name}.jpg · {ANY} · concept {number}" for name in "ab" for number in range(2)]
+    assert ([row.title for row in rows], "what the pictures share" in title) == (expected, True)
+    saved = tl.Explanation.load(folder / f"runs/explain/explanations/feature_factorisation_{ANY}.npz")
+    np.testing.assert_array_equal([row.values for row in rows], saved.values.reshape(4, 16, 16))
+    assert all("factorisation residual" in row.note and "probability" not in row.note for row in rows)
+    assert "Layer 1." in (folder / "runs/explain/report.html").read_text()
+
+
 def test_a_name_that_is_a_number_is_a_name(folder: Path) -> None:
     for target, number in (("7", 0), ("1", 1), ("0", 0), ("2", 2)):
         result = call(
@@ -93,6 +111,14 @@ def test_a_name_that_is_a_number_is_a_name(folder: Path) -> None:
         )
         assert result.exit_code == 0, result.output
         assert json.loads((folder / "runs/explain/results.json").read_text())["target"] == [number]
+
+
+def test_several_layers_are_said_and_their_numbers_need_no_quotes(folder: Path) -> None:
+    result = call("a.jpg", *MODEL, "--backend", ANY, "--method", "refinecam", "--set", "layers=[0, 1]")
+    assert result.exit_code == 0, result.output
+    results = json.loads((folder / "runs/explain/results.json").read_text())
+    assert results["methods"]["refinecam"][ANY]["layer"] == "0, 1"
+    assert "Layers 0, 1." in (folder / "runs/explain/report.html").read_text(encoding="utf-8")
 
 
 def test_a_layer_whose_name_is_a_number_needs_no_quotes(folder: Path) -> None:

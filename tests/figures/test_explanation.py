@@ -42,6 +42,38 @@ def test_maps_can_be_signed_or_laid_over(pictures) -> None:
     np.testing.assert_allclose(laid[0], overlay(pictures.inputs[0], heat(pictures.values)[0]))
 
 
+def concepts(pictures):
+    """Two concepts in three pictures, the second of them in none but the last, and there ten times as strong."""
+    values = np.abs(pictures.values[:, :2])
+    values[:2, 1] *= 1e-9
+    values[2, 1] *= 10
+    estimate = ErrorEstimate("factorisation residual", np.full(3, 0.5), "small is good", np.ones(3))
+    facts = {"extras": {"concepts": np.eye(2)}, "target": None, "method": "feature_factorisation", "error": estimate}
+    return make(values, pictures.inputs, **facts)
+
+
+@pytest.mark.parametrize("kind", ["heat", "signed"])
+def test_each_concept_has_a_row_on_one_scale_for_all_pictures(pictures, kind) -> None:
+    made = concepts(pictures)
+    figure = plot_explanation(made, kind)
+    shown = images(figure)
+    assert len(shown) == 9
+    for concept in range(2):
+        drawn = [axes for axes in figure.axes if axes.images][3 * (concept + 1) : 3 * (concept + 2)]
+        np.testing.assert_array_equal([axes.images[0].get_array() for axes in drawn], made.values[:, concept])
+        limits = {axes.images[0].get_clim() for axes in drawn}
+        assert limits == {(0.0, made.values[:, concept].max())}
+    said = " ".join(text.get_text() for text in figure.texts)
+    assert all(words in said for words in ("concept 0", "concept 1", "factorisation residual 0.5 relative"))
+
+
+def test_concepts_are_laid_over_the_pictures_that_hold_them(pictures) -> None:
+    made = concepts(pictures)
+    shown = images(plot_explanation(made, "overlay"))
+    np.testing.assert_allclose(shown[6], np.moveaxis(made.inputs[0], 0, -1), atol=1e-6)
+    np.testing.assert_allclose(shown[8], overlay(made.inputs[2], made.values[2, 1] / made.values[:, 1].max()))
+
+
 def test_titles_name_the_class_and_its_score(pictures) -> None:
     titles = [axes.get_title() for axes in plot_explanation(pictures, names=["cat", "cup", "egg"]).axes[:3]]
     assert titles == ["cat 0.25", "cup 0.25", "egg 0.25"]

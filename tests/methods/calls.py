@@ -43,15 +43,22 @@ CALLS: dict[str, dict[str, Any]] = {
     "layercam": {},
     "eigencam": {},
     "eigengradcam": {},
+    "segeigencam": {},
     "kpcacam": {},
     "fem": {},
     "shapleycam": {"of": "probability"},
     "finercam": {"similar": 2},
+    "refinecam": {},
+    "randomcam": {},
     "scorecam": {},
     "ablationcam": {},
     "guided_gradcam": {},
+    "sess": {"scales": 2, "growth": 0.5},
+    "feature_factorisation": {"layer": "2", "components": 2},
     "attention_rollout": {},
     "attention_relevance": {},
+    "attention_transition": {"steps": 4},
+    "attention_bidirectional": {"steps": 4},
     "occlusion": {"window": 4, "stride": 4},
     "feature_ablation": GRID,
     "feature_permutation": {"samples": 3, **GRID},
@@ -68,7 +75,10 @@ CALLS: dict[str, dict[str, Any]] = {
     "layer_conductance": {"layer": "4", "steps": 3},
     "internal_influence": {"layer": "4", "steps": 3},
     "layer_deeplift": {"layer": "4"},
+    "layer_deepshap": {"layer": "4", "background": _ROWS},
     "layer_expected_gradients": {"layer": "4", "samples": 3, "background": _ROWS},
+    "layer_feature_ablation": {"layer": "4"},
+    "layer_feature_permutation": {"layer": "4", "samples": 3},
     "layer_lrp": {"layer": "4"},
     "neuron_gradient": {"layer": "4", "neuron": 1},
     "neuron_integrated_gradients": {"layer": "4", "neuron": 1, "steps": 3},
@@ -78,13 +88,21 @@ CALLS: dict[str, dict[str, Any]] = {
     "class_visualisation": {"steps": 2},
 }
 
-PACKAGES = {"kpcacam": "sklearn", "lime_package": "lime", "partition_shap": "shap", "xrai": "skimage"}
+PACKAGES = {
+    "feature_factorisation": "sklearn",
+    "kpcacam": "sklearn",
+    "lime_package": "lime",
+    "partition_shap": "shap",
+    "xrai": "skimage",
+}
 """What a method needs beyond NumPy and a framework."""
 
 NETS: dict[str, Callable[..., Model]] = {
     "cam": pooled_net,
     "attention_rollout": hybrid_net,
     "attention_relevance": hybrid_net,
+    "attention_transition": hybrid_net,
+    "attention_bidirectional": hybrid_net,
 }
 
 

@@ -20,6 +20,11 @@ def test_a_setting_with_a_point_is_one_entry_of_a_parameter() -> None:
     }
 
 
+def test_names_of_layers_that_are_numbers_are_kept_as_names() -> None:
+    refinecam = [tl.methods()["refinecam"]]
+    assert parsed_settings(["layers=[7, 4, head]"], refinecam) == {"layers": ["7", "4", "head"]}
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "words"),
     [

@@ -279,8 +279,8 @@ def test_guided_gradcam_is_the_product_of_the_two(backend: Backend) -> None:
 def test_a_function_of_the_scores_is_a_target(backend: Backend) -> None:
     model, x = small_net(backend, dtype="float64"), pictures(2)
     for method in (
-        "gradcam", "gradcam++", "gradcam_elementwise", "hirescam", "layercam", "eigengradcam", "guided_gradcam",
-        "scorecam",
+        "gradcam", "gradcam++", "gradcam_elementwise", "hirescam", "layercam", "eigengradcam", "segeigencam",
+        "guided_gradcam", "scorecam",
     ):  # fmt: skip
         one = tl.explain(model, x, method, lambda scores: scores[:, 3], layer="6")
         other = tl.explain(model, x, method, 3, layer="6")

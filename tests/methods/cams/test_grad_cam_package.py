@@ -143,3 +143,46 @@ def test_ablationcam_is_its_map_times_the_score(package: Any) -> None:
     expected = expected * scores[range(3), TARGETS][:, None, None]
     found = tl.explain(model, x, "ablationcam", TARGETS, layer="relu2", relu=False, upsample=False)
     np.testing.assert_allclose(found.values[:, 0], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("layer", ["conv1", "relu1", "conv2", "relu2"])
+def test_segeigencam_is_its_map(package: Any, layer: str) -> None:
+    model, x = pooled_net(need("torch")), pictures(3).astype(np.float64)
+    expected, _ = peers_map(package, "SegEigenCAM", model, x, layer)
+    found = tl.explain(model, x, "segeigencam", TARGETS, layer=layer, upsample=False)
+    # It returns single precision.
+    np.testing.assert_allclose(found.values[:, 0], expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+def test_randomcam_is_its_map_for_the_same_weights(package: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = pooled_net(need("torch")), pictures(3).astype(np.float64)
+    drawn = np.stack([np.random.default_rng([5, i]).uniform(-1, 1, 4) for i in range(3)])
+    asked = []
+
+    def uniform(low: float, high: float, size: tuple[int, ...]) -> np.ndarray:
+        asked.append((low, high, size))
+        return drawn
+
+    monkeypatch.setattr(np.random, "uniform", uniform)
+    expected, _ = peers_map(package, "RandomCAM", model, x, "relu1")
+    assert asked == [(-1, 1, drawn.shape)]
+    found = tl.explain(model, x, "randomcam", layer="relu1", seed=5, upsample=False)
+    np.testing.assert_allclose(found.values[:, 0], expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("inner", "peer"), [("gradcam", "GradCAM"), ("hirescam", "HiResCAM")])
+def test_refinecam_is_its_map_but_for_the_range(package: Any, inner: str, peer: str) -> None:
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    model, x, layers = pooled_net(need("torch"), seed=1), pictures(3, shape=(3, 16, 16)), ["relu1", "conv2"]
+    model.load_state(model.state() | {"fc.weight": 100 * model.state()["fc.weight"]})
+    cam = package.RefineCAM(model.net, [model.layer(name) for name in layers], base_method=getattr(package, peer))
+    expected = cam(model.tensor(x), [ClassifierOutputTarget(target) for target in TARGETS])
+    found = tl.explain(model, x, "refinecam", TARGETS, layers=layers, inner=inner)
+    # It takes the smallest value off each layer's map.
+    assert not any(
+        tl.explain(model, x, inner, TARGETS, layer=name, relu=True).values.min(axis=(1, 2, 3)).any() for name in layers
+    )
+    # It scales the product to 0 to 1 once more, and adds 1e-7 to what it divides by; it returns single precision.
+    highest = found.values.max(axis=(1, 2, 3), keepdims=True)
+    np.testing.assert_allclose((found.values / highest)[:, 0], expected, rtol=0, atol=2e-6)

@@ -16,7 +16,7 @@ from .nets import SPELLINGS, pooled_net
 
 WITHOUT_CAM = [
     "gradcam", "gradcam_elementwise", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "eigengradcam",
-    "kpcacam", "fem", "shapleycam", "finercam", "scorecam", "ablationcam", "guided_gradcam",
+    "segeigencam", "randomcam", "kpcacam", "fem", "shapleycam", "finercam", "scorecam", "ablationcam", "guided_gradcam",
 ]  # fmt: skip
 ALL = ["cam", *WITHOUT_CAM]
 
@@ -275,7 +275,9 @@ def test_a_network_without_convolutions_has_no_layer_to_choose(backend: Backend,
         tl.explain(linear_net(backend, np.ones((2, 192))), pictures(1), method, 0)
 
 
-@pytest.mark.parametrize("method", ["gradcam", "gradcam_elementwise", "shapleycam", "finercam", "guided_gradcam"])
+@pytest.mark.parametrize(
+    "method", ["gradcam", "gradcam_elementwise", "segeigencam", "shapleycam", "finercam", "guided_gradcam"]
+)
 def test_a_layer_that_the_score_does_not_depend_on_has_no_gradient(backend: Backend, method: str) -> None:
     nn = backend.nn
 

@@ -15,9 +15,9 @@ from ...nets import linear_net, pictures
 from .nets import SPELLINGS, activation_of, kill, pooled_net
 
 CLIPPED = ("gradcam", "gradcam++", "layercam", "scorecam", "ablationcam", "shapleycam", "finercam")
-SIGNED = ("cam", "xgradcam", "hirescam", "eigencam", "eigengradcam", "kpcacam", "fem")
+SIGNED = ("cam", "xgradcam", "hirescam", "eigencam", "eigengradcam", "segeigencam", "kpcacam", "fem", "randomcam")
 NEVER_NEGATIVE = ("gradcam_elementwise",)
-WITHOUT_CLASS = ("eigencam", "kpcacam", "fem")
+WITHOUT_CLASS = ("eigencam", "kpcacam", "fem", "randomcam")
 ONE_CHANNEL = (*CLIPPED, *SIGNED, *NEVER_NEGATIVE)
 ALL = (*ONE_CHANNEL, "guided_gradcam")
 X = pictures(3, seed=4, shape=(3, 9, 13))
@@ -44,7 +44,8 @@ def test_both_frameworks_agree(both: tuple[Backend, Backend], method: str) -> No
             assert one.values.dtype == dtype
 
 
-@pytest.mark.parametrize("method", ALL)
+# Weights drawn for each place in the batch are not those of a sample alone, see `test_randomcam`.
+@pytest.mark.parametrize("method", [name for name in ALL if name != "randomcam"])
 @pytest.mark.parametrize("size", [1, 2, 64])
 def test_a_sample_does_not_feel_its_batch(backend: Backend, method: str, size: int) -> None:
     model, layer = pooled_net(backend), layer_of(method)

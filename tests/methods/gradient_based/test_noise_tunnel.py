@@ -9,6 +9,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend, Model
+from twinlens.methods.registry import get_method
 
 from ...frameworks import need
 from ...nets import linear_net, pictures, power_net, small_net
@@ -114,10 +115,13 @@ def test_it_is_a_plain_loop_over_noisy_copies(backend: Backend, inner: str) -> N
 
 
 # What noisy copies need: bounds that they keep to, and other samples than each other.
-NOISY = {"lrp": {"composite": "epsilon"}, "feature_permutation": {"background": pictures(3, seed=1)}}
+_OTHERS = {"background": pictures(3, seed=1)}
+NOISY = {"lrp": {"composite": "epsilon"}, "feature_permutation": _OTHERS, "layer_feature_permutation": _OTHERS}
 
 
-@pytest.mark.parametrize("inner", [name for name in CALLS if "visualisation" not in name and name != "noise_tunnel"])
+@pytest.mark.parametrize(
+    "inner", [name for name in CALLS if get_method(name).scope == "local" and name != "noise_tunnel"]
+)
 def test_every_method_may_be_inside(backend: Backend, inner: str) -> None:
     if inner in PACKAGES:
         pytest.importorskip(PACKAGES[inner])
@@ -235,6 +239,50 @@ def test_a_box_per_sample_belongs_to_the_samples_copies(backend: Backend) -> Non
     np.testing.assert_allclose(found, [first[0], second[1]], rtol=1e-11, atol=1e-14)
 
 
+def inside_of_sess(**inner: object) -> dict[str, object]:
+    return {"inner": "sess", "inner_params": {"scales": 2, "growth": 0.5, "blur": 0, **inner}}
+
+
+def test_a_baseline_of_a_method_inside_of_the_inner_one_belongs_to_its_sample(backend: Backend) -> None:
+    """As many copies as samples: rows that were handed on as they are would be taken for those of the copies."""
+    model, x = small_net(backend, dtype="float64"), pictures(2)
+    rows = np.broadcast_to(np.reshape([0.0, 1.0], (2, 1, 1, 1)), x.shape)
+    found, black, white = (
+        tl.explain(
+            model, x, "noise_tunnel", 1, samples=2, **inside_of_sess(inner="deeplift", inner_params={"baseline": each})
+        ).values
+        for each in (rows, 0.0, 1.0)
+    )
+    np.testing.assert_allclose(found, [black[0], white[1]], rtol=0, atol=1e-11)
+    assert relative(black[1], white[1]) > 0.01
+
+
+def test_random_draws_of_a_method_inside_of_the_inner_one_differ_from_copy_to_copy(backend: Backend) -> None:
+    model, x = small_net(backend, dtype="float64"), pictures(2)
+    params = inside_of_sess(inner="smoothgrad", inner_params={"samples": 2}) | {"samples": 4, "sigma": 0.0}
+    found = tl.explain(model, x, "noise_tunnel", 1, **params)
+    assert (found.error.relative > 1e-3).all()
+    for size in (1, 3):
+        apart = tl.explain(model, x, "noise_tunnel", 1, **params, batch_size=size)
+        np.testing.assert_allclose(apart.values, found.values, rtol=1e-10, atol=1e-13)
+
+
+def test_what_belongs_to_a_layer_has_the_shape_of_its_output(backend: Backend) -> None:
+    model, x = small_net(backend, dtype="float64"), pictures(2)
+    halves = np.arange(8 * 4 * 4).reshape(8, 4, 4) // 64
+    ablated = {"inner": "layer_feature_ablation", "samples": 2, "sigma": 0.0}
+    for own in ({"segments": halves}, {"baseline": halves / 2}):
+        found = tl.explain(model, x, "noise_tunnel", 1, **ablated, inner_params={"layer": "4", **own})
+        plain = tl.explain(model, x, "layer_feature_ablation", 1, layer="4", **own)
+        np.testing.assert_allclose(found.values, plain.values, rtol=1e-11, atol=1e-14)
+    with pytest.raises(tl.errors.InputError, match="no array of whole numbers"):
+        tl.explain(model, x, "noise_tunnel", 1, **ablated, inner_params={"layer": "4", "segments": [[0], [1, 2]]})
+    # As many rows as copies, which they would be taken for.
+    for own in ({"segments": np.stack([halves] * 2)}, {"baseline": np.stack([halves / 2] * 2)}):
+        with pytest.raises(tl.errors.InputError, match=r"At layer '4', whose output.*\(2, 8, 4, 4\).*\(1, 8, 4, 4\)"):
+            tl.explain(model, x, "noise_tunnel", 1, **ablated, inner_params={"layer": "4", **own})
+
+
 @pytest.mark.parametrize("channels", [False, True])
 def test_a_partition_per_sample_belongs_to_the_samples_copies(backend: Backend, channels: bool) -> None:
     # As many pictures as channels, and as many copies, so that nothing is told apart by its number alone.
@@ -305,7 +353,9 @@ def test_what_the_inner_method_refuses_is_its_own_error(backend: Backend) -> Non
     model, x = small_net(backend), pictures(2)
     with pytest.raises(tl.errors.InputError, match=r"outside of low=0\.0 to high=1\.0"):
         tl.explain(model, x, "noise_tunnel", inner="lrp")
-    with pytest.raises(tl.errors.MethodError, match=r"no other sample.* pass background"):
+    with pytest.raises(
+        tl.errors.MethodError, match=r"from the other samples.*copies of one.*inner_params=.\"background\""
+    ):
         tl.explain(model, x, "noise_tunnel", inner="feature_permutation", inner_params=CALLS["feature_permutation"])
     with pytest.raises(tl.errors.LayerError, match="no layer 'conv'"):
         tl.explain(model, x, "noise_tunnel", inner="gradcam", inner_params={"layer": "conv"})

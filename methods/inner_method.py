@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from ...backends.chunks import BatchSize
-from ...backends.model import Model
-from ...backends.objective import Target
-from ...errors import MethodError
-from ..checks import baseline_like, finite_values, random_seed
-from ..explain import attribution
-from ..explanation import Array
-from ..players import partitions_of
-from ..registry import Attribution, get_method
+from ..backends.chunks import BatchSize
+from ..backends.model import Model
+from ..backends.objective import Target
+from ..errors import MethodError
+from .checks import baseline_like, finite_values, random_seed
+from .explain import attribution
+from .explanation import Array
+from .players import partitions_of
+from .registry import Attribution, get_method
 
 # What a sample may have of its own, as an array with one row per sample.
 _BASELINES = ("baseline", "low", "high")
 _LIMITS = ("max_evaluations", "max_seconds")
+# What a method that changes a layer's output may be told of that output, and not of the samples.
+_OF_LAYERS = ("baseline", "segments")
 # Copies that a method is given at once when nobody says how many; it cuts them further by itself.
 _BYTES = 1 << 26
 
@@ -31,7 +33,8 @@ class InnerMethod:
     ----------
     name : str
     params : mapping or None
-        As for `explain`; an array with one row per sample gives each copy its sample's row.
+        As for `explain`; an array with one row per sample gives each copy its sample's row. What belongs to a layer's
+        output is for one sample, and the same for all.
     x : ndarray (N, ...)
         The samples.
     outer : str
@@ -59,26 +62,44 @@ class InnerMethod:
         self.method = get_method(name)
         if self.method.scope == "global":
             raise MethodError(
-                f"{name} explains the network and not its inputs, which {outer} makes copies of.",
+                f"{name} explains the network and not its inputs one by one, which {outer} makes copies of.",
                 "Choose an inner method that gives one explanation per input, such as integrated_gradients.",
             )
         if params is not None and (not isinstance(params, Mapping) or not all(isinstance(key, str) for key in params)):
             raise MethodError(
                 f"inner_params={params!r} are not parameters by name.", 'Pass a mapping, such as {"steps": 20}.'
             )
+        self._given = dict(params or {})
         shared = {"batch_size": batch_size} if "batch_size" in self.method.defaults else {}
-        self._params = self.method.completed(shared | dict(params or {}))
+        self._params = self.method.completed(shared | self._given)
         if "seed" in self._params:
             self._params["seed"] = random_seed(self._params["seed"])
-        self._rows = {name: _rows(name, self._params.get(name), x) for name in (*_BASELINES, "segments")}
-        # Draws and limits belong to one copy, whatever it shares a call with; so may what a list means.
-        alone = (
+        if self._params.get("background", ...) is None and "baseline" not in self._params:
+            raise MethodError(
+                f"{name} takes parts from the other samples of the batch, and {outer} shows it copies of one.",
+                'Name the samples to take them from: inner_params={"background": ...}.',
+            )
+        of_layer = _OF_LAYERS if self.method.family == "layers" and "segments" in self._params else ()
+        self._rows = {
+            name: _rows(name, self._params.get(name), x) for name in (*_BASELINES, "segments") if name not in of_layer
+        }
+        # The copies that a further method makes of each copy, in the numbers of this one's samples.
+        self._within: InnerMethod | None = (
+            InnerMethod(self._params["inner"], self._params["inner_params"], x, name, batch_size)
+            if "inner" in self._params
+            else None
+        )
+        # Draws and limits belong to one copy, whatever it shares a call with; so may what a list means, and rows for
+        # as many samples as there are copies would be taken for theirs.
+        self._alone: bool = (
             "seed" in self._params
             or any(self._params.get(limit) is not None for limit in _LIMITS)
             or any(isinstance(self._params.get(name), (list, tuple)) for name in _BASELINES)
+            or any(not isinstance(self._params.get(name, 0), (str, int, float)) for name in of_layer)
+            or (self._within is not None and self._within._alone)
         )
         fitting = max(1, _BYTES // x[0].nbytes) if isinstance(batch_size, str) else batch_size
-        self.at_once = 1 if alone else fitting
+        self.at_once = 1 if self._alone else fitting
 
     def explain(self, model: Model, copies: Array, sample: int, first: int, target: Target) -> Attribution:
         """What the method says of the copies (M, ...) of one sample, numbered `first` and so on.
@@ -88,13 +109,19 @@ class InnerMethod:
         target : int, callable or None
             The class of the sample.
         """
-        params = self._params | {name: rows[sample] for name, rows in self._rows.items() if rows is not None}
-        if "seed" in params:
-            # Other draws for each copy: what it adds to the spread of the copies is then seen in it.
-            params["seed"] = int(np.random.SeedSequence([params["seed"], sample, first]).generate_state(1)[0])
-        found = attribution(self.method, model, copies, target, params)
+        found = attribution(self.method, model, copies, target, self._params | self._own(sample, first))
         finite_values(found.values)
         return found
+
+    def _own(self, sample: int, first: int) -> dict[str, Any]:
+        """The parameters that other copies have others of."""
+        own = {name: rows[sample] for name, rows in self._rows.items() if rows is not None}
+        if "seed" in self._params:
+            # Other draws for each copy: what it adds to the spread of the copies is then seen in it.
+            own["seed"] = int(np.random.SeedSequence([self._params["seed"], sample, first]).generate_state(1)[0])
+        if self._within is not None:
+            own["inner_params"] = self._within._given | self._within._own(sample, first)
+        return own
 
 
 def _rows(name: str, value: Any, x: Array) -> list[Any] | None:
