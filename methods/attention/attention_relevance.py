@@ -96,6 +96,9 @@ def attention_relevance(
             layout = layout_of(watch.tokens, watch.convolution, grid, token)
             backend.grad(backend.sum(model.explained(native, listed(part), of)), [leaf])
             found.check()
+            # What a token of one's own choice has gathered in earlier layers may matter nevertheless.
+            for reached in found.reached[-1] if token is None else ():
+                layout.check_reached(reached)
             rows.append(layout.carried([np.eye(watch.tokens) + relevant for relevant in found.weighed]))
             scores.append(backend.numpy(native))
             shares.append(relevance.share_clipped())

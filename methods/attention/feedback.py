@@ -106,7 +106,7 @@ def weighted_by_feedback(
     for view, integral in zip(
         perceived.views, _integrals(model, x, chosen, of, perceived, start, steps, size), strict=True
     ):
-        _check_reached(integral, layout)
+        layout.check_reached(np.any(integral, axis=(0, 2)))
         viewed = integral[:, layout.viewers]
         rows.append(_row(view, viewed))
         shares.append(_share_below_zero(viewed[..., patches]))
@@ -150,19 +150,6 @@ def _integrals(
             if numbers.stop == steps:
                 yield integral
                 integral = np.zeros(())
-
-
-def _check_reached(integral: Array, layout: Layout) -> None:
-    """Raise `MethodError` if all that the score says back is to tokens other than the explained ones."""
-    reached: Array = np.any(integral, axis=(0, 2))
-    if reached[layout.viewers].any() or not reached.any():
-        return
-    whose = "the patches look" if layout.token == "mean" else f"token {layout.token} looks"
-    other = '"mean"' if reached[layout.leading :].any() else int(np.argmax(reached))
-    raise MethodError(
-        f"The explained score does not depend on what {whose} at in the last attention: the map would be 0 everywhere.",
-        f"Pass token={other}, which it does depend on.",
-    )
 
 
 def _gradient_by_last(model: Model, x: Array, target: Target, of: Of, perceived: Perceived) -> Array:

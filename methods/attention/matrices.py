@@ -131,11 +131,14 @@ class Weighing:
     ----------
     weighed : list of ndarray (N, T, T)
         The first layer's first.
+    reached : list of ndarray of bool (N, T)
+        Which tokens' rows of each attention have a gradient.
     """
 
     def __init__(self, model: Model, samples: int, weigh: Callable[[Array, Array], Array]) -> None:
         self.weighed: list[Array] = []
-        self._reached = self._cut = False
+        self.reached: list[Array] = []
+        self._arrived_somewhere = self._cut = False
         self._backend = model.backend
         self._samples = samples
         self._weigh = weigh
@@ -144,19 +147,21 @@ class Weighing:
         """Note an attention, and ask for its gradient."""
         attention, place = self._backend.numpy(y), len(self.weighed)
         self.weighed.append(np.zeros((self._samples, *attention.shape[-2:])))
+        self.reached.append(np.zeros((self._samples, attention.shape[-1]), dtype=bool))
         if not self._backend.takes_gradient(y):
             self._cut = True
         else:
             self._backend.on_grad(y, lambda gradient: self._arrived(place, attention, gradient))
 
     def _arrived(self, place: int, attention: Array, gradient: Tensor) -> None:
-        native = finite_gradient(self._backend.numpy(gradient))
-        self.weighed[place] = self._weigh(by_head(attention, self._samples), by_head(native, self._samples))
-        self._reached = True
+        native = by_head(finite_gradient(self._backend.numpy(gradient)), self._samples)
+        self.weighed[place] = self._weigh(by_head(attention, self._samples), native)
+        self.reached[place] = np.any(native, axis=(1, 3))
+        self._arrived_somewhere = True
 
     def check(self) -> None:
         """Raise `NoGradientError` unless every attention took a gradient, and some arrived."""
-        if self._cut or not self._reached:
+        if self._cut or not self._arrived_somewhere:
             raise gradient_lost("every attention")
 
 

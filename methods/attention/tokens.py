@@ -71,6 +71,24 @@ class Layout:
         """
         return _through(np.eye(self.tokens)[self.viewers], mixing)
 
+    def check_reached(self, reached: Array) -> None:
+        """Raise `MethodError` if the explained number does not depend on what the explained tokens look at, but others.
+
+        Parameters
+        ----------
+        reached : ndarray of bool (T,)
+            Which tokens' rows of the last attention have a gradient.
+        """
+        if reached[self.viewers].any() or not reached.any():
+            return
+        whose = "the patches look" if self.token == "mean" else f"token {self.token} looks"
+        other = '"mean"' if reached[self.leading :].any() else int(np.argmax(reached))
+        raise MethodError(
+            f"The explained score does not depend on what {whose} at in the last attention: no map of that is about "
+            "the score.",
+            f"Pass token={other}, which it does depend on.",
+        )
+
     def attribution(
         self,
         x: Array,

@@ -197,6 +197,15 @@ def test_a_token_of_ones_own_choice_is_looked_from(backend: Backend, token: Any)
         np.testing.assert_allclose(found[method].ravel(), row[3:], rtol=0, atol=DIFFERENCES)
 
 
+def test_a_class_token_that_the_score_does_not_look_from_has_no_relevance_of_itself(backend: Backend) -> None:
+    """As where patches are averaged beside it; what a token of one's own choice has gathered may matter."""
+    by_patches = vision_transformer(backend, leading=2, pooled=slice(2, None))
+    with pytest.raises(tl.errors.MethodError, match=r'what token 0 looks at in the last attention.*Pass token="mean",'):
+        tl.explain(by_patches, X, "attention_relevance", 3)
+    for token in ("mean", 0):
+        assert tl.explain(by_patches, X, "attention_relevance", 3, token=token).values.any(axis=(1, 2, 3)).all()
+
+
 def test_patches_that_no_convolution_makes_are_laid_out_as_one_says(backend: Backend) -> None:
     model = vision_transformer(backend, linear_patches=True)
     for method in ("attention_rollout", "attention_relevance"):
