@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..backends.chunks import BatchSize
 from ..backends.model import Model
 from ..backends.objective import Of, Target
+from ..backends.protocol import Tensor
 from ..errors import InputError
 from .checks import finite_scores
 from .evaluation import score
@@ -55,17 +56,24 @@ def mean_worth(
         If a mean is not finite: the logarithm of a score of 0 is not.
     """
     first = score(model, rows, target if callable(target) else int(np.asarray(target)[0]), of, batch_size)
-    if callable(target):
-        return np.full(samples, first.explained.mean(dtype=np.float64))
-    targets = np.asarray(target)
-    with model.backend.no_grad():
+    return mean_explained(model, first.scores, target, samples, of)
+
+
+def mean_explained(model: Model, scores: Array, target: Target, samples: int, of: Of) -> npt.NDArray[np.float64]:
+    """What `mean_worth` gives for rows whose scores (B, classes) are known."""
+    backend = model.backend
+
+    def mean(native: Tensor, label: Any) -> np.float64:
+        found: np.float64 = backend.numpy(model.explained(native, label, of)).mean(dtype=np.float64)
+        return found
+
+    with backend.no_grad():
         # As precise as the network made them: its inputs may be of a coarser type.
-        native = model.backend.asarray(first.scores, device=model.device)
-        means = {
-            int(label): model.backend.numpy(model.explained(native, int(label), of)).mean(dtype=np.float64)
-            for label in np.unique(targets)
-        }
-    return finite_scores(np.array([means[int(label)] for label in targets]), "explained numbers")
+        native = backend.asarray(scores, device=model.device)
+        if callable(target):
+            return np.full(samples, mean(native, target))
+        means = {int(label): mean(native, int(label)) for label in np.unique(np.asarray(target))}
+    return finite_scores(np.array([means[int(label)] for label in np.asarray(target)]), "explained numbers")
 
 
 def worth(model: Model, baseline: Array, target: Target, of: Of, batch_size: BatchSize) -> npt.NDArray[np.float64]:

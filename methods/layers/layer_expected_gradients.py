@@ -11,7 +11,7 @@ from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.layer_outputs import check_real
 from ...backends.model import Model
 from ...backends.objective import Of, Target
-from ..background import background_rows, mean_worth, stratified_draws
+from ..background import background_rows, mean_explained, stratified_draws
 from ..budget import Budget
 from ..checks import finite_gradient, positive_count, random_seed
 from ..estimates import completeness
@@ -82,7 +82,7 @@ def layer_expected_gradients(
     check_real(str(activations.dtype), layer)
     end, start = activations[: len(x)], activations[len(x) :]
     scored = settle(model, scores[: len(x)], target, of)
-    promised = scored.explained - mean_worth(model, rows, scored.resolved, len(x), of, batch_size)
+    promised = scored.explained - mean_explained(model, scores[len(x) :], scored.resolved, len(x), of)
     generators = [np.random.default_rng([seed, i]) for i in range(len(x))]
     moments = Moments(end.shape)
 
