@@ -104,14 +104,16 @@ def against_background(
     total, squares = np.zeros(()), np.zeros(())
     promised, around = np.zeros(len(x)), np.zeros(len(x))
     for part, found in contributions(model, pairs, len(x) * len(rows), x.shape[1:], of, layout, batch_size, layer):
-        sample = np.arange(part.start, part.stop) // len(rows)
-        values = found.values.astype(np.float64)
+        samples = np.arange(part.start, part.stop) // len(rows)
         if part.start == 0:
-            total, squares = (np.zeros((len(x), *values.shape[1:])) for _ in range(2))
-        np.add.at(total, sample, values)
-        np.add.at(squares, sample, values**2)
-        np.add.at(promised, sample, found.explained - found.reference)
-        np.add.at(around, sample, found.around)
+            total, squares = (np.zeros((len(x), *found.values.shape[1:])) for _ in range(2))
+        # One after the other: what a layer holds for all of them at once would not stay in the processor's cache.
+        for sample, single in zip(samples, found.values, strict=True):
+            values = single.astype(np.float64)
+            total[sample] += values
+            squares[sample] += np.square(values, out=values)
+        np.add.at(promised, samples, found.explained - found.reference)
+        np.add.at(around, samples, found.around)
     mean, around = total / len(rows), around / len(rows)
     beside = None if layer is None else around
     error = judged(mean, promised / len(rows), scored.explained, float(np.finfo(x.dtype).eps), tolerance, beside)

@@ -77,16 +77,15 @@ def _elementwise(backend: Backend, layout: Layout, call: Call, t: Tensor) -> Ten
 
 
 def _rectified(backend: Backend, layout: Layout, call: Call, t: Tensor) -> Tensor:
-    """ReLU: 1 or 0 on one side of zero, ``Δy / Δx`` across it, where the difference cancels no digits."""
+    """ReLU: ``Δy / Δx`` is ``(y + y') / (|x| + |x'|)``: 1 or 0 on one side of zero, and no digits cancel across it."""
     x = backend.detach(t)
     y = call(x)
     xs, ys = layout.split(x), layout.split(y)
 
     def multiplier(start: int, end: int) -> Multiplier:
-        across = (xs[start] > 0) != (xs[end] > 0)
-        dy, dx = ys[end] - ys[start], xs[end] - xs[start]
-        one_side = backend.sign(ys[start])
-        steepness = backend.where(across, dy / backend.where(across, dx, one_side * 0.0 + 1.0), one_side)
+        size = backend.abs(xs[start]) + backend.abs(xs[end])
+        # Of 0 and 0 nothing is handed on.
+        steepness = backend.where(size > 0, (ys[start] + ys[end]) / size, size)
         return lambda signal: signal * steepness
 
     return with_multipliers(backend, layout, t, y, multiplier)
