@@ -65,11 +65,7 @@ class InnerMethod:
                 f"{name} explains the network and not its inputs one by one, which {outer} makes copies of.",
                 "Choose an inner method that gives one explanation per input, such as integrated_gradients.",
             )
-        if params is not None and (not isinstance(params, Mapping) or not all(isinstance(key, str) for key in params)):
-            raise MethodError(
-                f"inner_params={params!r} are not parameters by name.", 'Pass a mapping, such as {"steps": 20}.'
-            )
-        self._given = dict(params or {})
+        self._given = by_name(params, '{"steps": 20}')
         shared = {"batch_size": batch_size} if "batch_size" in self.method.defaults else {}
         self._params = self.method.completed(shared | self._given)
         if "seed" in self._params:
@@ -118,10 +114,26 @@ class InnerMethod:
         own = {name: rows[sample] for name, rows in self._rows.items() if rows is not None}
         if "seed" in self._params:
             # Other draws for each copy: what it adds to the spread of the copies is then seen in it.
-            own["seed"] = int(np.random.SeedSequence([self._params["seed"], sample, first]).generate_state(1)[0])
+            own["seed"] = seed_of(self._params["seed"], sample, first)
         if self._within is not None:
             own["inner_params"] = self._within._given | self._within._own(sample, first)
         return own
+
+
+def by_name(inner_params: Any, example: str) -> dict[str, Any]:
+    """An inner method's parameters, or `MethodError` if they are not given by name."""
+    if inner_params is None:
+        return {}
+    if not isinstance(inner_params, Mapping) or not all(isinstance(key, str) for key in inner_params):
+        raise MethodError(
+            f"inner_params={inner_params!r} are not parameters by name.", f"Pass a mapping, such as {example}."
+        )
+    return dict(inner_params)
+
+
+def seed_of(seed: int, *place: int) -> int:
+    """The seed of one of several calls of an inner method, which are to draw other numbers each."""
+    return int(np.random.SeedSequence([seed, *place]).generate_state(1)[0])
 
 
 def _rows(name: str, value: Any, x: Array) -> list[Any] | None:

@@ -14,6 +14,7 @@ from ...errors import LayerError, MethodError
 from ..budget import Budget
 from ..checks import check_flags, finite_values, pictures, random_seed
 from ..explanation import Array, ErrorEstimate
+from ..inner_method import by_name, seed_of
 from ..registry import Attribution, Method, get_method, register
 from .target_layer import check_layer, target_layers
 from .upsampling import resized
@@ -62,27 +63,22 @@ def _named(model: Model, x: Array, layers: Sequence[str] | None) -> list[str]:
     return list(layers)
 
 
-def _method(inner: str, inner_params: Mapping[str, Any] | None) -> Method:
-    """The method that makes each layer's map, whose parameters are checked."""
+def _method(inner: str, inner_params: Mapping[str, Any] | None) -> tuple[Method, dict[str, Any]]:
+    """The method that makes each layer's map, and its parameters, checked."""
     method = get_method(inner)
     if method.family != "cams" or method.scope == "global" or not set(_OWN) <= set(method.defaults):
         raise MethodError(
             f"inner='{inner}' makes no map of each input for a layer that it is told.",
             "Choose gradcam++, gradcam, layercam or hirescam, for example.",
         )
-    if inner_params is None:
-        return method
-    if not isinstance(inner_params, Mapping) or not all(isinstance(key, str) for key in inner_params):
-        raise MethodError(
-            f"inner_params={inner_params!r} are not parameters by name.", 'Pass a mapping, such as {"of": "loss"}.'
-        )
-    for name in inner_params:
+    given = by_name(inner_params, '{"of": "loss"}')
+    for name in given:
         if name in _OWN:
             raise MethodError(
                 f"inner_params has '{name}', which refinecam gives to each layer itself.",
                 f"Pass {_OWN[name]}=... beside inner_params.",
             )
-    return method
+    return method, given
 
 
 @register(
@@ -134,8 +130,8 @@ def refinecam(
     """
     pictures(x, "refinecam")
     check_flags(upsample=upsample)
-    method = _method(inner, inner_params)
-    chosen = method.completed({"batch_size": batch_size} | dict(inner_params or {}))
+    method, given = _method(inner, inner_params)
+    chosen = method.completed({"batch_size": batch_size} | given)
     names = _named(model, x, layers)
     maps: list[Array] = []
     first: Attribution | None = None
@@ -143,7 +139,7 @@ def refinecam(
     for place, name in enumerate(names):
         own = {"layer": name, "upsample": False}
         if "seed" in chosen:
-            own["seed"] = int(np.random.SeedSequence([random_seed(chosen["seed"]), place]).generate_state(1)[0])
+            own["seed"] = seed_of(random_seed(chosen["seed"]), place)
         explained = target if first is None or first.target is None else first.target
         found = method.function(model, x, explained, **chosen | own)
         finite_values(found.values)
