@@ -34,7 +34,9 @@ def streamlined(model: Model, x: Array, evaluations: int) -> Model:
         quick = copy.copy(model)
         quick.net, quick.sample_bytes = net, {}
         # A network may go another way on another input, around a batch norm for instance.
-        tried = example, example * 0, model.tensor(x[-1:])
+        tried = [example, example * 0]
+        if len(x) > 1:
+            tried.append(model.tensor(x[-1:]))
         mine = [_scores(model, each) for each in tried]
         with _seen_running(model) as ran:
             its = [_scores(quick, each) for each in tried]
