@@ -101,23 +101,26 @@ def against_background(
         return x[sample], rows[row], chosen if callable(chosen) else np.asarray(chosen)[sample]
 
     # The shape of a layer's units is not known before the first run.
-    total, squares = np.zeros(()), np.zeros(())
+    firsts, total, squares = np.zeros(()), np.zeros(()), np.zeros(())
     promised, around = np.zeros(len(x)), np.zeros(len(x))
     for part, found in contributions(model, pairs, len(x) * len(rows), x.shape[1:], of, layout, batch_size, layer):
-        samples = np.arange(part.start, part.stop) // len(rows)
+        samples, row = np.divmod(np.arange(part.start, part.stop), len(rows))
         if part.start == 0:
-            total, squares = (np.zeros((len(x), *found.values.shape[1:])) for _ in range(2))
+            firsts, total, squares = (np.zeros((len(x), *found.values.shape[1:])) for _ in range(3))
+        firsts[samples[row == 0]] = found.values[row == 0]
         # One after the other: what a layer holds for all of them at once would not stay in the processor's cache.
         for sample, single in zip(samples, found.values, strict=True):
-            values = single.astype(np.float64)
+            # From the first row's on: around 0 the squares would lose the digits that all rows share.
+            values = single - firsts[sample]
             total[sample] += values
             squares[sample] += np.square(values, out=values)
         np.add.at(promised, samples, found.explained - found.reference)
         np.add.at(around, samples, found.around)
-    mean, around = total / len(rows), around / len(rows)
+    shift, around = total / len(rows), around / len(rows)
+    mean = firsts + shift
     beside = None if layer is None else around
     error = judged(mean, promised / len(rows), scored.explained, float(np.finfo(x.dtype).eps), tolerance, beside)
-    spread = np.maximum(squares / len(rows) - mean**2, 0) / max(1, len(rows) - 1)
+    spread = np.maximum(squares / len(rows) - shift**2, 0) / max(1, len(rows) - 1)
     known = np.sqrt(spread) if len(rows) > 1 else np.full(mean.shape, np.nan)
     extras = {"standard_error": known.astype(x.dtype)} | ({} if layer is None else {"around": around})
     return Attribution(mean.astype(x.dtype), scored.scores, scored.target, error, extras)

@@ -72,7 +72,8 @@ def integrated_gradients(
         Of the noise baseline.
     tolerance : float, optional
         Relative completeness residual to reach: inputs that miss it are given more steps, by other rules than the
-        adaptive one by integrating again with twice as many; `steps` is then only the first round.
+        adaptive one by integrating again with twice as many; `steps` is then only the first round. It holds for the
+        sum: single attributions may miss more, such as 14% of their L2 norm in a small network of ReLUs held to 1%.
     max_evaluations : int, optional
         Gradients that may be taken in all.
     max_seconds : float, optional

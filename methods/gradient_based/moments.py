@@ -64,11 +64,17 @@ class Moments:
         return spread(self.mean, self.variance / self._counts)
 
     def variance_error(self) -> ErrorEstimate:
-        """Standard error of `variance`, from the fourth moment."""
+        """Standard error of `variance`, from the fourth moment; NaN for fewer than 4 draws.
+
+        The fourth moment around the draws' own mean is too small, and with it the plain estimate of the square, which
+        is half of what it should be for 4 normal draws. The one without bias may be below 0: the larger one counts.
+        """
         n, variance = self._counts, self.variance
         shift, second, third, fourth = self._sums / n
         fourth = fourth - 4 * shift * third + 6 * shift**2 * second - 3 * shift**4
-        return spread(variance, np.maximum(fourth - variance**2 * (n - 3) / _or_nan(n - 1), 0) / n)
+        plain = (fourth - variance**2 * (n - 3) / _or_nan(n - 1)) / n
+        unbiased = (n * fourth - variance**2 * (n**2 - 3) / n) / _or_nan((n - 2) * (n - 3) * (n > 3))
+        return spread(variance, np.maximum(np.maximum(plain, unbiased), 0))
 
 
 def _or_nan(count: Array) -> Array:

@@ -60,7 +60,7 @@ def noise_tunnel(
         Its parameters; a baseline or partition per sample belongs to all copies of the sample, and limits are those of
         each copy. What belongs to a layer's output is the same for all samples.
     samples : int
-        Noisy copies per sample. The error is NaN, unknown, of a single one.
+        Noisy copies per sample. The error is NaN, unknown, of a single one, and that of a variance of fewer than 4.
     sigma : float
         Standard deviation of the noise as a share of the sample's range.
     aggregate : {"mean", "absolute", "squared", "variance"}

@@ -46,7 +46,7 @@ def smoothgrad(
     Parameters
     ----------
     samples : int
-        Noisy copies per sample. The error is NaN, unknown, of a single one.
+        Noisy copies per sample. The error is NaN, unknown, of a single one, and that of a variance of fewer than 4.
     sigma : float
         Standard deviation of the noise as a share of the sample's range (the paper: 0.1 to 0.2).
     of : {"logit", "probability", "log_probability", "loss"}

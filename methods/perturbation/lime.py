@@ -67,9 +67,11 @@ def lime(
 
     ``extras`` also holds ``intercept`` and ``local_prediction``, the line's own number at the sample, both (N,), and
     ``standard_error``, of each weight, in the shape of the values: the spread to expect from one seed to another, by
-    the sandwich estimate over pairs; NaN, unknown, unless more pairs count than there are weights. The error estimate
-    is the line's R², each pair of neighbours held against the line that is fitted without it; of all masks there are,
-    plainly that of the line. The draws of sample i come from ``numpy.random.default_rng([seed, i, ...])``.
+    the sandwich estimate over pairs; NaN, unknown, unless more pairs count than there are weights. Of up to about 8
+    superpixels, or with few masks for each, it is too large, often twice as large, because the masks of a design are
+    no independent ones. The error estimate is the line's R², each pair of neighbours held against the line that is
+    fitted without it; of all masks there are, plainly that of the line. The draws of sample i come from
+    ``numpy.random.default_rng([seed, i, ...])``.
 
     Parameters
     ----------

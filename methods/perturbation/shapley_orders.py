@@ -23,6 +23,8 @@ class OrderMean:
         self._rng, self._mean = rng, Mean(players)
         self._exact: Floats | None = None
         self._ranks = _ranks(rng, 0, players)
+        self._first: npt.NDArray[np.int64] | None = None
+        self._differ = False
 
     def coalitions(self, pairs: int) -> Bools:
         """Coalitions that further pairs of orders pass through, everybody and nobody among them: (M, K)."""
@@ -32,6 +34,13 @@ class OrderMean:
     def take(self, worth: Floats) -> None:
         """Learn what the coalitions that were asked for last are worth."""
         self._mean.add(_contributions(self._ranks, worth))
+        players = self._ranks.shape[1]
+        if players < 3:  # One pair of orders is all there are.
+            self.settle(self._mean.value)
+            return
+        first = self._first = self._ranks[0] if self._first is None else self._first
+        same = (self._ranks == first).all(axis=1) | (self._ranks == players - 1 - first).all(axis=1)
+        self._differ = self._differ or not same.all()
 
     def settle(self, exact: Floats) -> None:
         """Learn the mean over all orders (K,), which leaves nothing to chance."""
@@ -44,8 +53,11 @@ class OrderMean:
 
     @property
     def errors(self) -> Floats:
-        """Their standard errors, over the pairs of orders: (K,)."""
-        return self._mean.standard_error() if self._exact is None else np.zeros_like(self._exact)
+        """Their standard errors, over the pairs of orders: (K,); unknown (NaN) until two of them differ."""
+        if self._exact is not None:
+            return np.zeros_like(self._exact)
+        # Of few players the same pair is soon drawn again, which tells no more than once.
+        return self._mean.standard_error() if self._differ else np.full_like(self._mean.value, np.nan)
 
 
 class Mean:

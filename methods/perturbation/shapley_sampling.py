@@ -53,9 +53,9 @@ def shapley_sampling(
     An order followed by its reverse (antithetic pairs) leaves out half of the chance: what two players do together is
     credited once to each. Every order shares out the score completely, so the values add up at any number of samples.
     v, the players, the shape of ``values``, ``base_value`` and ``segments`` are those of `exact_shapley`.
-    ``extras["standard_error"]`` has the shape of the values. The orders of sample i come from
-    ``numpy.random.default_rng([seed, i])``; no coalition is run twice. Once all 2^K are known, the values
-    are the mean over all orders, as in `exact_shapley`, and the error is 0.
+    ``extras["standard_error"]`` has the shape of the values; NaN, unknown, of one pair, however often it was drawn. The
+    orders of sample i come from ``numpy.random.default_rng([seed, i])``; no coalition is run twice. Once all 2^K are
+    known, the values are the mean over all orders, as in `exact_shapley`, and the error is 0.
 
     Parameters
     ----------

@@ -66,6 +66,20 @@ def test_both_frameworks_agree(both: tuple[Backend, Backend]) -> None:
     np.testing.assert_array_equal(torch.target, paddle.target)
 
 
+def test_a_background_far_away_keeps_the_digits_of_its_standard_error(
+    backend: Backend, rng: np.random.Generator
+) -> None:
+    weights, x = rng.normal(size=(2, 5)), rng.random((2, 5))
+    model = linear_net(backend, weights)
+    rows = 1e3 + 1e-6 * rng.random((6, 5))
+    found = tl.explain(model, x, "deepshap", 1, background=rows)
+    expected = np.abs(weights[1]) * rows.std(0, ddof=1) / 6**0.5
+    # Differences of 1e3 are known to 1e-13, which is 1e-7 of the spread.
+    np.testing.assert_allclose(found.extras["standard_error"], np.tile(expected, (2, 1)), rtol=1e-5)
+    alike = tl.explain(model, x, "deepshap", 1, background=np.repeat(rows[:1], 6, axis=0), batch_size=3)
+    assert not alike.extras["standard_error"].any()
+
+
 def test_one_row_has_no_standard_error(backend: Backend) -> None:
     model, x = small_net(backend, dtype="float64"), pictures(2)
     found = tl.explain(model, x, "deepshap", 0, background=np.zeros((1, 3, 8, 8)))

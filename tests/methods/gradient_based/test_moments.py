@@ -33,12 +33,33 @@ def test_the_variances_error_is_its_formula_and_its_scatter(rng: np.random.Gener
     n, draws = 40, rng.exponential(2, (500, 40, 6))
     fourth = ((draws[0] - draws[0].mean(axis=0)) ** 4).mean(axis=0)
     variance = draws[0].var(axis=0, ddof=1)
-    expected = np.sqrt(((fourth - variance**2 * (n - 3) / (n - 1)) / n).sum())
+    expected = np.sqrt(((n * fourth - variance**2 * (n**2 - 3) / n) / ((n - 2) * (n - 3))).sum())
     np.testing.assert_allclose(filled(draws[0], [n]).variance_error().values, [expected], rtol=1e-10)
     # Of many repetitions, the mean square of the estimate is near the square of what the variances really scatter by.
     claimed = np.mean([filled(each, [n]).variance_error().values[0] ** 2 for each in draws])
     scatter = draws.var(axis=1, ddof=1).var(axis=0).sum()
     assert 0.7 < claimed / scatter < 1.3
+
+
+@pytest.mark.parametrize("n", [4, 6, 12])
+def test_the_variances_error_is_no_smaller_than_its_scatter_of_few_draws(rng: np.random.Generator, n: int) -> None:
+    draws = rng.normal(size=(4000, n, 3))
+    claimed = np.mean([filled(each, [n]).variance_error().values[0] ** 2 for each in draws])
+    # The variance of a variance of n normal draws is 2 / (n - 1); 12000 of them tell it to a few hundredths.
+    assert 0.9 < claimed / (3 * 2 / (n - 1)) < 1.3
+
+
+def test_draws_that_take_two_values_equally_often_do_not_hide_the_variances_error() -> None:
+    # The unbiased estimate of its square is below 0 here.
+    assert filled(np.array([[0.0], [1.0], [1.0], [0.0]]), [4]).variance_error().values[0] > 0.07
+    assert filled(np.zeros((4, 1)), [4]).variance_error().values[0] == 0
+
+
+def test_the_fourth_moment_of_three_draws_is_not_known(rng: np.random.Generator) -> None:
+    for n in (2, 3):
+        moments = filled(rng.normal(size=(n, 2)), [n])
+        assert np.isfinite(moments.variance).all()
+        assert np.isnan(moments.variance_error().values).all()
 
 
 @pytest.mark.parametrize(("offset", "scale"), [(1e6, 1e-3), (0, 1e-30), (1e-20, 1e-25)])

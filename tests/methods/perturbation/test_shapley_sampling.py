@@ -7,7 +7,7 @@ import pytest
 
 import twinlens as tl
 from twinlens.backends import Backend
-from twinlens.methods.perturbation.shapley_orders import Mean
+from twinlens.methods.perturbation.shapley_orders import Mean, OrderMean
 
 from ...nets import linear_net, pictures, small_net
 from .shapley_oracle import PLAYERS, mixing_net, table
@@ -72,6 +72,30 @@ def test_of_a_linear_network_there_is_no_error_and_of_one_pair_it_is_unknown(bac
     model, x = linear_net(backend, np.arange(8.0).reshape(2, 4)), table(2, 4)
     assert (tl.explain(model, x, "shapley_sampling", 0, samples=6).error.values < 1e-12).all()
     assert np.isnan(tl.explain(model, x, "shapley_sampling", 0, samples=2).error.values).all()
+
+
+def test_the_same_pair_of_orders_drawn_again_tells_nothing_of_the_error(backend: Backend) -> None:
+    # Of three players there are three pairs of orders: two draws are the same in a third of the samples.
+    model, x = mixing_net(backend, 3), np.repeat(table(1, 3), 60, axis=0)
+    exact = tl.explain(model, x[:1], "exact_shapley", 0).values
+    found = tl.explain(model, x, "shapley_sampling", 0, samples=4)
+    off = np.abs(found.values - exact).max(axis=1) > 1e-9
+    assert 10 < off.sum() < 30
+    np.testing.assert_array_equal(np.isnan(found.error.values), off)
+    assert np.isnan(found.extras["standard_error"][off]).all()
+    assert not found.extras["standard_error"][~off].any()
+    reached = tl.explain(model, x, "shapley_sampling", 0, samples=4, tolerance=0.5)
+    assert reached.stopped == "tolerance"
+    np.testing.assert_allclose(reached.values, np.repeat(exact, 60, axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("pairs", [1, 3])
+def test_of_two_players_one_pair_of_orders_leaves_no_error(pairs: int) -> None:
+    mean = OrderMean(2, np.random.default_rng(0))
+    present = mean.coalitions(pairs)
+    mean.take(present @ np.array([1.0, 2.0]) + present.all(axis=1))
+    np.testing.assert_allclose(mean.values, [1.5, 2.5], rtol=1e-12)
+    np.testing.assert_array_equal(mean.errors, [0, 0])
 
 
 def test_no_coalition_is_run_twice(backend: Backend) -> None:
