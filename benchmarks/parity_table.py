@@ -46,6 +46,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "rise": {"samples": 64},
     "lime": {"samples": 128, **_GRID},
     "lime_package": {"samples": 128, **_GRID},
+    "normlime": {"samples": 128, **_GRID},
     "kernelshap": {"samples": 128, **_GRID},
     "shapley_sampling": {"samples": 4, **_GRID},
     "exact_shapley": {"segments": "grid", "segment_options": {"cells": 3}},
@@ -69,6 +70,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "neuron_guided_backprop": {"layer": "layer3", "neuron": 3},
     "filter_visualisation": {"layer": "layer3", "filter": 3, "steps": 5},
     "class_visualisation": {"steps": 5},
+    "tcav": {"layer": "layer3", "concepts": lambda x: {"own": x}, "random": background, "runs": 3},
 }
 
 

@@ -60,7 +60,7 @@ def parity(first: Model, second: Model, x: Any, method: str, target: Target = No
     """
     models = (first, second, in_double(first), in_double(second))
     chosen = get_method(method)
-    if target is None and chosen.scope == "local" and chosen.targeted:
+    if target is None and chosen.targeted:
         target = first.predict(x).tolist()
     values = [explain(model, x, method, target, **params).values for model in models]
     return judged(method, values[:2], values[2:])

@@ -34,7 +34,8 @@ def plot_explanation(
     Parameters
     ----------
     explanation : Explanation
-        With `values` of shape (N, C, H, W), (N, H, W) or (N, D). They are not changed.
+        With `values` of shape (N, C, H, W), (N, H, W) or (N, D). They are not changed. What has a column
+        per concept is drawn as a table is.
     kind : {"heat", "signed", "overlay"}
         Maps of absolute values, maps in two colours around zero, or absolute values laid over the pictures. Concepts
         have a row each, as they are or laid over the pictures.
@@ -101,7 +102,9 @@ def _table(
     explanation: Explanation, values: Array, captions: Sequence[str], features: Sequence[str] | None, title: str
 ) -> Figure:
     count, width = values.shape
-    columns = list(features) if features is not None else [f"feature {i}" for i in range(width)]
+    concepts = explanation.extras.get("concepts")
+    columns = [f"feature {i}" for i in range(width)] if concepts is None else [str(name) for name in concepts]
+    columns = columns if features is None else list(features)
     if len(columns) != width:
         raise InputError(f"There are {len(columns)} feature names for {width} features.", "Give one name per feature.")
     across = min(count, 2)
@@ -115,7 +118,7 @@ def _table(
                 axes.set_axis_off()
                 continue
             labels = columns
-            if inputs.shape[:2] == (len(inputs), width) and inputs.ndim == 2:
+            if concepts is None and inputs.shape[:2] == (len(inputs), width) and inputs.ndim == 2:
                 labels = [
                     f"{name} = {value:.4g}".replace("= -", "= −")
                     for name, value in zip(columns, inputs[index], strict=True)

@@ -17,8 +17,8 @@ from .evaluation import score
 from .explanation import Array
 
 
-def background_rows(model: Model, background: Any, x: Array) -> Array:
-    """The background as a checked batch (B, ...) of samples like those of `x`.
+def background_rows(model: Model, background: Any, x: Array, what: str = "background") -> Array:
+    """The background, or what else is given beside `x`, as a checked batch (B, ...) of samples like those of `x`.
 
     Raises
     ------
@@ -28,10 +28,10 @@ def background_rows(model: Model, background: Any, x: Array) -> Array:
     try:
         rows = model.check_input(background)
     except InputError as error:
-        raise InputError(f"The background does not fit. {error.cause}", error.cure) from error
+        raise InputError(f"The {what} does not fit. {error.cause}", error.cure) from error
     if rows.shape[1:] != x.shape[1:]:
         raise InputError(
-            f"The background's samples have shape {rows.shape[1:]}, the input's {x.shape[1:]}.", "Make them alike."
+            f"The samples of the {what} have shape {rows.shape[1:]}, the input's {x.shape[1:]}.", "Make them alike."
         )
     return rows
 

@@ -61,8 +61,13 @@ def own_params(method: Method, given: Mapping[str, Any], seed: int, background: 
     Raises
     ------
     MethodError
-        If it needs background pictures and there are none.
+        If it needs background pictures and there are none, or pictures of concepts.
     """
+    if "concepts" in method.defaults:
+        raise MethodError(
+            f"The method '{method.name}' learns from pictures of concepts, which no option of the command line names.",
+            "Call it from Python: twinlens.explain(..., concepts={name: pictures}, random=pictures).",
+        )
     own: dict[str, Any] = {"seed": seed} if "seed" in method.defaults else {}
     if "background" in method.defaults:
         if background is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..errors import ConfigError, suggest
 from ..figures import as_picture, heat, overlay, regions, signed
 from ..figures.palettes import PALETTES, Palette
 from ..figures.panels import PanelRow, panels
-from ..methods import Explanation
+from ..methods import Explanation, get_method
 from .asked import class_name
 from .explained_regions import Regions, strongest
 from .output import Output
@@ -109,6 +109,11 @@ def draw(
     drawing : Drawing
     output : Output
     """
+    shared = any("concepts" in each.extras for each in made.values())
+    # What is told of a class, and not of one sample, weighs and does not speak against it.
+    weighed = get_method(method).scope == "global"
+    if weighed and drawing.show == "both":
+        drawing = replace(drawing, show="positive")
     palette, rows = PALETTES[drawing.palette], []
     for index, picture_name in enumerate(subject.names):
         for name, each in made.items():
@@ -123,9 +128,9 @@ def draw(
     if not rows:
         return []
     regional = any(several and several[0] is not None for several in found.values())
-    columns, legend = _words(method, drawing, palette, regional)
-    shared = any("concepts" in each.extras for each in made.values())
-    title = f"{method.replace('_', ' ')}: {'what the pictures share' if shared else 'what speaks for the class'}"
+    verb = "matters to" if weighed else "speaks for"
+    columns, legend = _words(method, drawing, palette, regional, verb)
+    title = f"{method.replace('_', ' ')}: {'what the pictures share' if shared else f'what {verb} the class'}"
     paths = []
     for page, start in enumerate(range(0, len(rows), _ROWS)):
         figure = panels(rows[start : start + _ROWS], columns, title, palette, legend)
@@ -168,14 +173,16 @@ def _forms(explanation: Explanation, index: int, found: Regions | None, drawing:
     return forms, values[0].sum(axis=0)
 
 
-def _words(method: str, drawing: Drawing, palette: Palette, regional: bool) -> tuple[list[str], list[tuple[bool, str]]]:
+def _words(
+    method: str, drawing: Drawing, palette: Palette, regional: bool, verb: str
+) -> tuple[list[str], list[tuple[bool, str]]]:
     """Titles of the columns, and the legend."""
     if not regional:
         return ["picture", "map over the picture", "map"], []
     columns, legend = ["picture"], []
     if drawing.show != "none":
-        columns.append(f"the {drawing.count} strongest for it")
-        legend.append((True, f"{palette.words[0]}, unbroken border: speaks for the class"))
+        columns.append(f"the {drawing.count} strongest{' for it' if verb == 'speaks for' else ''}")
+        legend.append((True, f"{palette.words[0]}, unbroken border: {verb} the class"))
     if drawing.show == "both":
         columns.append(f"the {drawing.count} strongest")
         legend.append((False, f"{palette.words[1]}, dashed border: speaks against it"))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .comparison import agreement, compare, convert, diff, parity, transfer, twin
     from .methods import Explanation, explain
     from .methods.layers import neuron
+    from .methods.perturbation.submodular_pick import submodular_pick
     from .models import evaluate, fit, load_model
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ _HOMES = {
     "Explanation": "methods",
     "explain": "methods",
     "neuron": "methods.layers",
+    "submodular_pick": "methods.perturbation.submodular_pick",
     "agreement": "comparison",
     "compare": "comparison",
     "convert": "comparison",
@@ -63,6 +65,7 @@ __all__ = [
     "load_model",
     "neuron",
     "parity",
+    "submodular_pick",
     "transfer",
     "twin",
     "wrap",

@@ -18,6 +18,7 @@ from . import (
     neuron_gradient,
     neuron_guided_backprop,
     neuron_integrated_gradients,
+    tcav,
 )
 from .neuron_model import neuron
 
@@ -40,4 +41,5 @@ __all__ = [
     "neuron_gradient",
     "neuron_guided_backprop",
     "neuron_integrated_gradients",
+    "tcav",
 ]

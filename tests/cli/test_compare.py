@@ -246,6 +246,7 @@ def test_the_help_names_every_measure() -> None:
         ([*AB, "--target", "9"], "no class 9", "0 to 2"),
         ([*AB, "--top", "7"], "top=7", "0.05"),
         ([*AB, "--method", "expected_gradients"], "compares with other pictures", "--background"),
+        ([*AB, "--method", "tcav"], "'tcav' learns from pictures of concepts", "from Python"),
         ([*AB, "--out", "net.py"], "is a file", "--out"),
         ([*A, "--against", "lim"], "no method 'lim'", "lime"),
         (["nowhere.jpg", *AB[1:]], "nowhere.jpg", "spelling"),

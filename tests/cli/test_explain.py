@@ -104,6 +104,20 @@ def test_concepts_are_drawn_one_by_one_for_all_pictures(folder: Path, monkeypatc
     assert "Layer 1." in (folder / "runs/explain/report.html").read_text()
 
 
+def test_what_matters_to_a_class_is_not_drawn_as_speaking_for_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(explained_drawing, "panels", lambda *given: drawn.append(given) or panels(*given))
+    for method in ("lime", "normlime"):
+        result = call("a.jpg", *MODEL, "--backend", ANY, "--method", method, "--set", "segments=grid")
+        assert result.exit_code == 0, result.output
+    (_, local, told, _, speaks), (_, pooled, weighed, _, matters) = drawn
+    assert (len(local), len(pooled)) == (4, 3)
+    assert told == "lime: what speaks for the class"
+    assert weighed == "normlime: what matters to the class"
+    assert [words.split(": ")[1] for _, words in speaks] == ["speaks for the class", "speaks against it"]
+    assert [words.split(": ")[1] for _, words in matters] == ["matters to the class"]
+
+
 def test_a_name_that_is_a_number_is_a_name(folder: Path) -> None:
     for target, number in (("7", 0), ("1", 1), ("0", 0), ("2", 2)):
         result = call(
@@ -162,6 +176,7 @@ def test_a_number_out_of_range_is_refused_before_anything_is_built(option: str, 
         (["a.jpg", "--set", f"steps={'[' * 3000}"], "not valid YAML", "Quote"),
         (["a.jpg", "--model", "mlp", "--weights", "random"], "'mlp' does not take pictures", "another network"),
         (["a.jpg", "--method", "expected_gradients"], "compares with other pictures", "--background"),
+        (["a.jpg", "--method", "tcav", "--set", "layer=1"], "'tcav' learns from pictures of concepts", "from Python"),
         (["a.jpg", "--backend", "jax"], "no backend 'jax'", "torch"),
         (["a.jpg", "--model", "net.py:fails"], "no network today", "Python alone"),
         (["a.jpg", "--size", "2"], "fails on|shape|NaN", ""),  # the mean of no pixels is NaN to Paddle

@@ -63,6 +63,19 @@ def test_methods_without_a_target_are_compared_too(both: tuple[Backend, Backend]
     assert found.double.worst()["relative_l2"] < 1e-6
 
 
+def test_importances_of_a_class_are_of_the_class_that_the_first_predicts(both: tuple[Backend, Backend]) -> None:
+    first, second = small_net(both[0]), small_net(both[1])
+    x = pictures(2)
+    others = second.state()
+    head = max(name for name, array in others.items() if array.ndim == 1)
+    second.load_state(others | {head: others[head] + 100 * np.eye(len(others[head]))[(first.predict(x)[0] + 1) % 3]})
+    assert (first.predict(x) != second.predict(x)).any()
+    params = {"samples": 8, "segments": "grid", "segment_options": {"cells": 2}, "of": "logit"}
+    found = tl.parity(first, second, x, "normlime", **params)
+    named = tl.parity(first, second, x, "normlime", first.predict(x).tolist(), **params)
+    np.testing.assert_array_equal(found.double.relative_l2, named.double.relative_l2)
+
+
 def test_models_come_back_in_their_own_precision(both: tuple[Backend, Backend]) -> None:
     models = [small_net(b) for b in both]
     states = [model.state() for model in models]

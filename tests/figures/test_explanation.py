@@ -118,6 +118,17 @@ def test_table_rows_become_bars(count) -> None:
         assert any(label.get_text().startswith("w = ") for label in axes.get_yticklabels())
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (2, 3)], ids=["pictures", "rows with as many columns"])
+def test_sensitivities_to_concepts_become_bars_with_their_names(shape) -> None:
+    values, names = np.array([[1.0, -2.0, 0.5], [3.0, 0.1, 0.2]]), np.array(["striped", "dotted", "red"])
+    figure = plot_explanation(make(values, np.zeros(shape), extras={"concepts": names}, method="tcav"))
+    filled = [axes for axes in figure.axes if axes.patches]
+    for axes, row in zip(filled, values, strict=True):
+        order = np.argsort(-np.abs(row))
+        assert [label.get_text() for label in axes.get_yticklabels()] == names[order].tolist()
+        np.testing.assert_allclose([patch.get_width() for patch in axes.patches], row[order])
+
+
 def test_feature_names_must_fit() -> None:
     with pytest.raises(InputError, match="1 feature names for 4"):
         plot_explanation(make(np.zeros((2, 4))), features=["a"])

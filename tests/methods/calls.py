@@ -14,6 +14,7 @@ from .attention.nets import hybrid_net
 
 GRID: dict[str, Any] = {"segments": "grid", "segment_options": {"cells": 2}}
 _ROWS = pictures(2, seed=1)
+_MANY = pictures(10, seed=3)
 
 CALLS: dict[str, dict[str, Any]] = {
     "saliency": {},
@@ -65,6 +66,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "rise": {"samples": 5, "cells": 2},
     "lime": {"samples": 12, **GRID},
     "lime_package": {"samples": 6, **GRID},
+    "normlime": {"samples": 12, **GRID},
     "kernelshap": {"samples": 12, **GRID},
     "shapley_sampling": {"samples": 4, **GRID},
     "exact_shapley": GRID,
@@ -86,6 +88,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "neuron_guided_backprop": {"layer": "4", "neuron": 1},
     "filter_visualisation": {"layer": "4", "steps": 2},
     "class_visualisation": {"steps": 2},
+    "tcav": {"layer": "4", "concepts": {"dark": 0.5 * _ROWS, "light": _MANY[:4] ** 0.5}, "random": _MANY, "runs": 3},
 }
 
 PACKAGES = {
@@ -93,9 +96,13 @@ PACKAGES = {
     "kpcacam": "sklearn",
     "lime_package": "lime",
     "partition_shap": "shap",
+    "tcav": "sklearn",
     "xrai": "skimage",
 }
 """What a method needs beyond NumPy and a framework."""
+
+POOLED = ("normlime",)
+"""Methods whose values for a sample are made of all samples with its target."""
 
 NETS: dict[str, Callable[..., Model]] = {
     "cam": pooled_net,

@@ -35,6 +35,7 @@ def picture() -> np.ndarray:
     ("method", "params"),
     [
         ("lime", CELLS | {"samples": 100, "hide_colour": 0.0}),
+        ("normlime", CELLS | {"samples": 100, "hide_colour": 0.0}),
         ("kernelshap", CELLS | {"samples": 100}),
         ("shapley_sampling", CELLS | {"samples": 5}),
         ("feature_ablation", CELLS),

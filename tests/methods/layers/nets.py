@@ -37,15 +37,20 @@ NEURON_METHODS: dict[str, dict[str, Any]] = {
     "neuron_conductance": {"steps": 6},
     "neuron_guided_backprop": {},
 }
+CONCEPT_METHODS: dict[str, dict[str, Any]] = {"tcav": {"runs": 2}}
+"""Their values have a column per concept, not the shape of the layer."""
 TARGETED = tuple(name for name in LAYER_METHODS if name != "layer_activation")
 BY_REPLACING = ("layer_feature_ablation", "layer_feature_permutation")
 """They need no gradient."""
 
 
 def explained(model: Model, x: np.ndarray, method: str, target: Any = None, **params: Any) -> tl.Explanation:
-    """As `explain`; zeros are the background where a method needs one."""
+    """As `explain`; zeros are the background, and random numbers the examples, where a method needs them."""
     if method in ("layer_deepshap", "layer_expected_gradients"):
         params["background"] = 0 * x[:1]
+    if method in CONCEPT_METHODS:
+        many = np.random.default_rng(7).random((9, *x.shape[1:]))
+        params |= {"concepts": {"first": many[:3]}, "random": many[3:]}
     return tl.explain(model, x, method, target, **params)
 
 

@@ -14,6 +14,7 @@ from ...nets import pictures, small_net
 from ..test_side_effects import lived_in, snapshot
 from .nets import (
     BY_REPLACING,
+    CONCEPT_METHODS,
     LAYER_METHODS,
     NEURON_METHODS,
     TARGETED,
@@ -26,12 +27,17 @@ from .nets import (
 
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track:UserWarning")
 
-METHODS = LAYER_METHODS | {name: {"neuron": 1, **params} for name, params in NEURON_METHODS.items()}
+METHODS = {
+    **LAYER_METHODS,
+    **{name: {"neuron": 1, **params} for name, params in NEURON_METHODS.items()},
+    **CONCEPT_METHODS,
+}
+WITH_CLASSES = (*TARGETED, "neuron_conductance", *CONCEPT_METHODS)
 INTEGRATED = [name for name, params in METHODS.items() if "steps" in params]
 
 
 def target_for(method: str) -> int | None:
-    return 1 if method in (*TARGETED, "neuron_conductance") else None
+    return 1 if method in WITH_CLASSES else None
 
 
 @pytest.mark.parametrize("layer", ["conv", "norm"])
@@ -83,7 +89,7 @@ def test_it_is_named_too_where_the_network_refuses_two_samples(
         explained(model, inputs(5), method, layer=layer, **METHODS[method])
 
 
-@pytest.mark.parametrize("method", [*(name for name in TARGETED if name not in BY_REPLACING), "neuron_conductance"])
+@pytest.mark.parametrize("method", [name for name in WITH_CLASSES if name not in BY_REPLACING])
 def test_a_layer_beside_the_way_to_the_score_has_no_gradient(backend: Backend, method: str) -> None:
     with pytest.raises(tl.errors.NoGradientError):
         explained(awkward_net(backend), inputs(), method, layer="aside", **METHODS[method])
@@ -98,14 +104,14 @@ def test_without_a_layer_beside_the_way_to_the_score_nothing_falls(backend: Back
 def test_whole_numbers_are_an_activation_without_gradient(backend: Backend) -> None:
     model = awkward_net(backend)
     assert tl.explain(model, inputs(), "layer_activation", layer="whole").values.dtype == np.int64
-    for method in TARGETED:
+    for method in (*TARGETED, *CONCEPT_METHODS):
         with pytest.raises(tl.errors.LayerError, match="returns int64, not floating-point numbers"):
             explained(model, inputs(), method, layer="whole", **METHODS[method])
     with pytest.raises(tl.errors.LayerError, match="int64"):
         tl.explain(model, inputs(), "neuron_gradient", layer="whole", neuron=())
 
 
-@pytest.mark.parametrize("method", list(LAYER_METHODS))
+@pytest.mark.parametrize("method", [*LAYER_METHODS, *CONCEPT_METHODS])
 def test_weights_that_are_not_finite_do_not_hide_behind_a_relu(backend: Backend, method: str) -> None:
     model = small_net(backend)
     state = model.state()
@@ -121,7 +127,7 @@ def test_a_method_without_target_says_so(backend: Backend, method: str) -> None:
         explained(small_net(backend), pictures(1), method, 0, layer="4", **METHODS[method])
 
 
-@pytest.mark.parametrize("method", [*TARGETED, "neuron_conductance"])
+@pytest.mark.parametrize("method", WITH_CLASSES)
 def test_a_target_out_of_range_is_named(backend: Backend, method: str) -> None:
     with pytest.raises(tl.errors.TargetError, match="Target 5 does not exist"):
         explained(small_net(backend), pictures(2), method, 5, layer="4", **METHODS[method])

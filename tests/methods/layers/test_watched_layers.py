@@ -11,9 +11,13 @@ import twinlens as tl
 from twinlens.backends import Backend, Model
 
 from ...nets import pictures, randomise
-from .nets import LAYER_METHODS, NEURON_METHODS, explained, inputs, linear, native, relu_, step
+from .nets import CONCEPT_METHODS, LAYER_METHODS, NEURON_METHODS, explained, inputs, linear, native, relu_, step
 
-GRADIENT_METHODS = LAYER_METHODS | {name: {"neuron": 1, **params} for name, params in NEURON_METHODS.items()}
+GRADIENT_METHODS = {
+    **LAYER_METHODS,
+    **{name: {"neuron": 1, **params} for name, params in NEURON_METHODS.items()},
+    **CONCEPT_METHODS,
+}
 del GRADIENT_METHODS["layer_activation"]
 
 
