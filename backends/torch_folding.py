@@ -21,8 +21,9 @@ from .torch_winograd import WinogradConvolution, suits
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-# Transforming the filters takes as long as the faster convolutions save in 10 to 70 runs.
-_WORTH_TRANSFORMING = 80
+# Transforming the filters takes as long as the faster convolutions save in 20 to 50 runs, and loading what is compiled,
+# once per process, as in 100.
+_WORTH_TRANSFORMING = 150
 
 
 def streamlined(net: Net, x: Tensor, evaluations: int) -> Net | None:

@@ -8,41 +8,29 @@ Summed over the input channels, each of the 36 is a product of matrices: all of 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
 from .protocol import Tensor
 
-# Interpolation at 0, 1, -1, 2, -2 and infinity.
-_A_TRANSPOSED = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
-_B_TRANSPOSED = (
-    (4, 0, -5, 0, 1, 0),
-    (0, -4, -4, 1, 1, 0),
-    (0, 4, -4, -1, 1, 0),
-    (0, -2, -1, 2, 1, 0),
-    (0, 2, -1, -2, 1, 0),
-    (0, 4, 0, -5, 0, 1),
-)
+# What the filters become at 0, 1, -1, 2, -2 and infinity; the pixels' part is in `winograd_kernels`.
 _G_TIMES_24 = ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 24))
-_TILE, _REACH, _POINTS = 4, 6, 36
-# What is added to the product at the points (1, 1) arrives in all 16 outputs of a tile, with the factor 1.
-_EVERYWHERE = _REACH + 1
+_TILE, _POINTS = 4, 36
 # Padding, stride and dilation of a convolution with 1 x 1 filters.
 _POINTWISE: tuple[list[int], ...] = ([0, 0], [1, 1], [1, 1])
 
 # With fewer channels the transformations cost what the products save.
-_LEAST_CHANNELS = 128
+_LEAST_CHANNELS = 64
 # Of the usual number of products; more are left where tiles reach far over the edges of a small map.
 _MOST_PRODUCTS = 0.5
-# Tiles that are multiplied at once: enough to keep the processor busy, and few enough to stay in its cache.
-_TILES = 64
-# Where a map has few tiles, so many pictures are put together at most. Fewer tiles than this are not worth it.
-_MOST_PICTURES, _LEAST_TILES = 8, 32
+# Tiles times channels that are multiplied at once: few enough to stay in the processor's cache. And the tiles that
+# keep it busy.
+_AT_ONCE, _FEWEST_TILES, _MOST_TILES = 8192, 32, 128
 
 
 def suits(module: nn.Module) -> bool:
@@ -63,13 +51,25 @@ def suits(module: nn.Module) -> bool:
 
 
 def _is_measured() -> bool:
-    """Whether torch has what computes the products here, on a kind of processor on which that was seen to pay."""
+    """Whether all is there that is needed, on a kind of processor on which it was seen to pay."""
     return (
         torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
         and hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")
+        and _kernels() is not None
     )
+
+
+@cache
+def _kernels() -> tuple[Callable[..., None], Callable[..., None]] | None:
+    """See `winograd_kernels.kernels`; None without numba, or where torch's threads cannot be had."""
+    try:
+        from .winograd_kernels import kernels
+
+        return kernels(torch._C.__file__)
+    except Exception:  # a compiler may fail in any way it likes: the convolutions are computed without it then
+        return None
 
 
 class WinogradConvolution(nn.Conv2d):
@@ -90,8 +90,9 @@ class WinogradConvolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, K, H, W), channels last."""
-        cut = _cut(*x.shape[2:]) if x.dim() == 4 and x.dtype == torch.float32 and x.numel() else None
-        if cut is None or len(x) < cut.pictures:
+        suited = x.dim() == 4 and x.dtype == torch.float32 and x.numel()
+        cut = _cut(*x.shape[2:], max(self.in_channels, self.out_channels)) if suited else None
+        if cut is None or len(x) * cut.rows * cut.columns < cut.tiles:
             return super().forward(x)
         bias = None if self.bias is None else self.bias.detach()
         scores: Tensor = _Convolve.apply(x, bias, cut, self._there, self._back)
@@ -99,20 +100,15 @@ class WinogradConvolution(nn.Conv2d):
 
 
 class _Cut(NamedTuple):
-    """The rows and columns of tiles that cover a map; so many pictures, or lines of one, are computed at once."""
+    """The rows and columns of tiles that cover a map, and how many tiles, of one or more maps, are computed at once."""
 
     rows: int
     columns: int
-    pictures: int
-    lines: int
-
-    @property
-    def tiles(self) -> int:
-        return self.pictures * self.lines * self.columns
+    tiles: int
 
 
 @cache
-def _cut(height: int, width: int) -> _Cut | None:
+def _cut(height: int, width: int, channels: int) -> _Cut | None:
     """The cut for maps of this size, the same for every batch, or None where it does not pay.
 
     Filters that lie in memory as suits one number of tiles would have to be laid out anew for another.
@@ -120,13 +116,10 @@ def _cut(height: int, width: int) -> _Cut | None:
     rows, columns = -(-height // _TILE), -(-width // _TILE)
     if _POINTS * rows * columns > _MOST_PRODUCTS * 9 * height * width:
         return None
-    fewest = -(-_TILES // columns)
-    if fewest >= rows:
-        cut = _Cut(rows, columns, min(_MOST_PICTURES, -(-_TILES // (rows * columns))), rows)
-        return cut if cut.tiles >= _LEAST_TILES else None
-    # The last block reaches back over lines that are done: as few as possible.
-    lines = min(range(fewest, min(rows, 3 * fewest) + 1), key=lambda each: -(-rows // each) * each)
-    return _Cut(rows, columns, 1, lines)
+    wanted = min(max(_AT_ONCE // channels, _FEWEST_TILES), _MOST_TILES)
+    # Whole maps, or equal parts of one: the last tiles of a batch would be computed twice otherwise.
+    whole = rows * columns
+    return _Cut(rows, columns, -(-whole // round(whole / wanted)) if whole > wanted else whole * -(-wanted // whole))
 
 
 class _Filters:
@@ -143,19 +136,14 @@ class _Filters:
     def outputs(self) -> int:
         return self._weight.shape[1 if self._back else 0]
 
-    def direct(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        """The same convolution of (N, C, H, W), as torch computes it."""
-        convolve = nn.functional.conv_transpose2d if self._back else nn.functional.conv2d
-        convolved: Tensor = convolve(x, self._weight, bias, padding=1)
-        return convolved
-
     def packed(self, tiles: int) -> Tensor:
         """As 1 x 1 filters (36 K, C, 1, 1) in 36 groups, in the order that oneDNN wants for so many tiles."""
         if tiles not in self._packed:
             weight = self._weight.flip(2, 3).transpose(0, 1) if self._back else self._weight
             inputs = weight.shape[1]
             by_position = weight.permute(2, 3, 0, 1).reshape(9, -1)
-            points = _both_axes(_G_TIMES_24) / 24**2 @ by_position
+            one = torch.tensor(_G_TIMES_24, dtype=torch.float32, device="cpu")
+            points = torch.kron(one, one) / 24**2 @ by_position
             self._packed[tiles] = torch._C._nn.mkldnn_reorder_conv2d_weight(
                 points.view(-1, inputs, 1, 1).to_mkldnn(),
                 *_POINTWISE,
@@ -178,83 +166,48 @@ class _Convolve(torch.autograd.Function):
 
 
 def _convolved(x: Tensor, bias: Tensor | None, cut: _Cut, filters: _Filters) -> Tensor:
-    samples, inputs, height, width = x.shape
-    rows, columns, pictures, lines = cut
+    kernels = _kernels()
+    assert kernels is not None  # without them no layer suits
+    into_points, into_pixels = kernels
+    by_pixel = x.permute(0, 2, 3, 1).contiguous()
+    samples, height, width, inputs = by_pixel.shape
+    # Not a view: what a function of autograd returns may be changed in place, but for views.
     y = torch.empty((samples, filters.outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
-    # Pictures that fill no block go the usual way.
-    whole = samples - samples % pictures
-    if whole < samples:
-        y[whole:] = filters.direct(x[whole:], bias)
-
-    windows = _windows(x[:whole], rows, columns)
-    by_pixel = y.permute(0, 2, 3, 1)
-    into_points, into_tiles = (
-        _both_axes(matrix).expand(cut.tiles, -1, -1) for matrix in (_B_TRANSPOSED, _A_TRANSPOSED)
-    )
-    packed = filters.packed(cut.tiles)
-    if bias is not None:
-        bias = nn.functional.pad(bias[None], (0, 0, _EVERYWHERE, _POINTS - 1 - _EVERYWHERE)).flatten()
-    here, there = (x.new_empty(cut.tiles * _POINTS * max(inputs, filters.outputs)) for _ in range(2))
-    for first, top in itertools.product(range(0, whole, pictures), range(0, rows, lines)):
-        top = min(top, rows - lines)
-        pieces = windows[first : first + pictures, top : top + lines]
-        pixels = _part(here, cut.tiles, _POINTS, inputs)
-        pixels.view(pieces.shape).copy_(pieces)
-        points = torch.bmm(into_points, pixels, out=_part(there, cut.tiles, _POINTS, inputs))
-        products = _multiplied(points, packed, bias)
-        made = torch.bmm(into_tiles, products, out=_part(here, cut.tiles, _TILE**2, filters.outputs))
-        region = by_pixel[first : first + pictures, _TILE * top : _TILE * (top + lines)]
-        _put(made.view(pictures, lines, columns, _TILE, _TILE, filters.outputs), region)
+    points = torch.empty((cut.tiles, _POINTS * inputs), dtype=x.dtype)
+    shift = torch.zeros(filters.outputs) if bias is None else bias.contiguous()
+    packed, threads = filters.packed(cut.tiles), torch.get_num_threads()
+    there = _job(cut, by_pixel, points, shift)
+    back = _job(cut, y.permute(0, 2, 3, 1), points, shift)
+    total = samples * cut.rows * cut.columns
+    for first in range(0, total, cut.tiles):
+        # The last tiles go together with some that are done.
+        there["first"] = back["first"] = min(first, total - cut.tiles)
+        into_points(there, threads)
+        products = _multiplied(points, packed)
+        back["points"] = products.data_ptr()
+        into_pixels(back, threads)
     return y
 
 
-def _windows(x: Tensor, rows: int, columns: int) -> Tensor:
-    """(N, rows, columns, 6, 6, C): what each tile is made of, as a view of a copy with zeros around."""
-    samples, inputs, height, width = x.shape
-    padded = x.new_empty(samples, _TILE * rows + 2, _TILE * columns + 2, inputs)
-    padded[:, 1 : height + 1, 1 : width + 1] = x.permute(0, 2, 3, 1)
-    for border in (padded[:, :1], padded[:, height + 1 :], padded[:, :, :1], padded[:, :, width + 1 :]):
-        border.zero_()
-    return padded.unfold(1, _REACH, _TILE).unfold(2, _REACH, _TILE).permute(0, 1, 2, 4, 5, 3)
+def _job(cut: _Cut, pixels: Tensor, points: Tensor, bias: Tensor) -> np.ndarray:
+    """What the kernels are told, of pixels (N, H, W, C)."""
+    from .winograd_kernels import JOB
+
+    job = np.zeros((), JOB)
+    job["rows"], job["columns"], job["tiles"] = cut
+    job["pictures"], job["height"], job["width"], job["channels"] = pixels.shape
+    job["pixels"], job["points"], job["bias"] = (each.data_ptr() for each in (pixels, points, bias))
+    return job
 
 
-def _multiplied(points: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
-    """(tiles, 36, C) times the filters of each point, and a bias (36 K,): (tiles, 36, K).
+def _multiplied(points: Tensor, packed: Tensor) -> Tensor:
+    """(tiles, 36 C) times the filters of each point: (tiles, 36 K).
 
     To oneDNN this is a convolution of one picture with the tiles as its pixels: 95 to 110 billion multiplications a
     second on two cores of a Zen 4, on which batched products of matrices come to 50 to 90.
     """
-    tiles = len(points)
-    picture = points.view(1, tiles, 1, -1).permute(0, 3, 1, 2)
+    picture = points.view(1, len(points), 1, -1).permute(0, 3, 1, 2)
     products: Tensor = torch.ops.mkldnn._convolution_pointwise(
-        picture, packed, bias, *_POINTWISE, _POINTS, "none", [], ""
+        picture, packed, None, *_POINTWISE, _POINTS, "none", [], ""
     )
-    return products.permute(0, 2, 3, 1).view(tiles, _POINTS, -1)
-
-
-def _put(tiles: Tensor, region: Tensor) -> None:
-    """Tiles (n, rows, columns, 4, 4, K) into their places in (n, height, width, K), which may end within a tile."""
-    for rows, row_tiles, high in _pieces(region.shape[1]):
-        for columns, column_tiles, wide in _pieces(region.shape[2]):
-            places = region[:, rows, columns].unflatten(1, (-1, high)).unflatten(3, (-1, wide))
-            places.copy_(tiles[:, row_tiles, column_tiles, :high, :wide].transpose(2, 3))
-
-
-def _pieces(length: int) -> Iterator[tuple[slice, slice, int]]:
-    """Where pixels go, from which tiles, and how many of each: the tiles that lie inside, and one that reaches out."""
-    whole, rest = divmod(length, _TILE)
-    if whole:
-        yield slice(0, _TILE * whole), slice(0, whole), _TILE
-    if rest:
-        yield slice(_TILE * whole, length), slice(whole, whole + 1), rest
-
-
-def _part(memory: Tensor, *shape: int) -> Tensor:
-    return memory[: torch.Size(shape).numel()].view(shape)
-
-
-@cache
-def _both_axes(matrix: tuple[tuple[int, ...], ...]) -> Tensor:
-    """The transformation of a flattened square that a matrix makes of its rows and of its columns."""
-    one = torch.tensor(matrix, dtype=torch.float32, device="cpu")
-    return torch.kron(one, one)
+    return products.permute(0, 2, 3, 1)

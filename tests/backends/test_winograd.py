@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..frameworks import need, torch
 @pytest.fixture(autouse=True)
 def _seeded() -> Iterator[None]:
     need("torch")
+    pytest.importorskip("numba", reason="what is compiled needs numba")
     if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
         pytest.skip("torch computes these convolutions on x86 processors only")
     with torch.random.fork_rng(devices=[]):
@@ -48,6 +50,15 @@ def gradient(layer: Any, x: Any, seed: Any) -> Any:
     return torch.autograd.grad(layer(leaf), leaf, seed)[0]
 
 
+@pytest.fixture
+def few_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks as small as they are where a layer has many channels."""
+    from twinlens.backends import torch_winograd
+
+    monkeypatch.setattr(torch_winograd, "_MOST_TILES", torch_winograd._FEWEST_TILES)
+    monkeypatch.setattr(torch_winograd, "_cut", torch_winograd._cut.__wrapped__)
+
+
 def check(layer: Any, x: Any) -> None:
     """Outputs and gradients of the input are those of the layer in double precision, and are not the layer's own."""
     fast, exact = winograd(layer), copy.deepcopy(layer).double()
@@ -65,12 +76,14 @@ def check(layer: Any, x: Any) -> None:
 # -- the same numbers ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("few_tiles")
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("size", [(6, 8), (7, 7), (8, 13), (14, 6), (14, 14), (28, 28), (29, 50), (56, 33), (3, 130)])
 def test_outputs_and_gradients_are_right_whatever_the_size(size: tuple[int, int], bias: bool) -> None:
     check(convolution(bias=bias), torch.randn(8, 5, *size))
 
 
+@pytest.mark.usefixtures("few_tiles")
 @pytest.mark.parametrize("samples", [1, 2, 3, 7, 8, 9, 16, 21])
 @pytest.mark.parametrize("size", [(7, 7), (14, 14), (20, 44)])
 def test_nobody_can_tell_which_pictures_filled_a_block(samples: int, size: tuple[int, int]) -> None:
@@ -83,17 +96,18 @@ def test_nobody_can_tell_which_pictures_filled_a_block(samples: int, size: tuple
             assert off(mine.detach(), its.detach()) < ROUNDING
 
 
-@pytest.mark.parametrize("tiles", [1, 10, 30, 100, 1000])
+@pytest.mark.parametrize("tiles", [1, 10, 30, 36, 81])
 def test_nobody_can_tell_where_the_work_was_cut(tiles: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from twinlens.backends import torch_winograd
 
-    monkeypatch.setattr(torch_winograd, "_TILES", tiles)
-    monkeypatch.setattr(torch_winograd, "_LEAST_TILES", 1)
+    monkeypatch.setattr(torch_winograd, "_FEWEST_TILES", tiles)
+    monkeypatch.setattr(torch_winograd, "_MOST_TILES", tiles)
     monkeypatch.setattr(torch_winograd, "_cut", torch_winograd._cut.__wrapped__)
     for size in ((10, 11), (30, 21), (64, 5)):
         check(convolution(), torch.randn(9, 5, *size))
 
 
+@pytest.mark.usefixtures("few_tiles")
 @pytest.mark.parametrize("layout", ["contiguous_format", "channels_last"])
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 8), (8, 3)])
 def test_any_layout_and_any_number_of_channels(inputs: int, outputs: int, layout: str) -> None:
@@ -103,6 +117,7 @@ def test_any_layout_and_any_number_of_channels(inputs: int, outputs: int, layout
     assert winograd(layer)(x).is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.usefixtures("few_tiles")
 def test_the_second_derivative_is_right_too() -> None:
     layer = convolution(2, 3)
     x, direction = torch.randn(1, 2, 32, 32), torch.randn(1, 2, 32, 32)
@@ -131,6 +146,7 @@ def test_rounding_is_that_of_a_few_operations_more_with_many_channels_too() -> N
     check(convolution(512, 130), torch.randn(8, 512, 7, 7))
 
 
+@pytest.mark.usefixtures("few_tiles")
 def test_what_comes_out_may_be_changed_in_place() -> None:
     layer, x = convolution(), torch.randn(2, 5, 32, 32)
     exact = copy.deepcopy(layer).double()
@@ -142,19 +158,20 @@ def test_what_comes_out_may_be_changed_in_place() -> None:
     assert off(found, truth) < 1e-3
 
 
+@pytest.mark.usefixtures("few_tiles")
 @pytest.mark.parametrize(
     ("shape", "direct"),
     [
         ((64, 1, 1), True),
         ((64, 2, 2), True),
         ((64, 5, 5), True),
-        ((64, 4, 4), True),
+        ((31, 4, 4), True),
+        ((32, 4, 4), False),
         ((7, 7, 7), True),
         ((8, 7, 7), False),
-        ((3, 14, 14), True),
-        ((4, 14, 14), False),
-        ((1, 28, 28), True),
-        ((2, 28, 28), False),
+        ((1, 14, 14), True),
+        ((2, 14, 14), False),
+        ((1, 28, 28), False),
         ((1, 56, 56), False),
     ],
     ids=str,
@@ -165,6 +182,34 @@ def test_maps_that_hardly_fill_the_tiles_and_batches_that_fill_no_block_are_left
     samples, height, width = shape
     layer, x = convolution(8, 8), torch.randn(samples, 8, height, width)
     assert torch.equal(winograd(layer)(x), layer(x)) is direct
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_number_of_threads_does_not_change_a_bit(threads: int) -> None:
+    layer, x = winograd(convolution(64, 64)), torch.randn(3, 64, 30, 29)
+    expected = layer(x)
+    usual = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        assert torch.equal(layer(x), expected)
+    finally:
+        torch.set_num_threads(usual)
+
+
+def test_several_threads_of_the_users_may_run_it_at_once() -> None:
+    layer = winograd(convolution(64, 64))
+    batches = [torch.randn(2, 64, 24 + number, 20) for number in range(12)]
+    with torch.no_grad(), ThreadPoolExecutor(4) as pool:
+        expected = [layer(x) for x in batches]
+        for _ in range(5):
+            assert all(map(torch.equal, pool.map(layer, batches), expected))
+
+
+def test_numbers_that_are_none_stay_with_their_picture() -> None:
+    layer, x = convolution(64, 64), torch.randn(4, 64, 28, 28)
+    x[1, 0, 3, 3] = float("nan")
+    found = winograd(layer)(x).detach()
+    assert [bool(each.isnan().any()) for each in found] == [False, True, False, False]
 
 
 # -- where it is used ----------------------------------------------------------------------------------------
@@ -184,8 +229,9 @@ def test_maps_that_hardly_fill_the_tiles_and_batches_that_fill_no_block_are_left
         ({"padding_mode": "reflect"}, False),
         ({"kernel_size": 1, "padding": 0}, False),
         ({"kernel_size": (3, 1), "padding": (1, 0)}, False),
-        ({"in_channels": 64}, False),
-        ({"out_channels": 64}, False),
+        ({"in_channels": 64}, True),
+        ({"in_channels": 63}, False),
+        ({"out_channels": 63}, False),
         ({"device": "meta"}, False),
         ({"dtype": "float64"}, False),
     ],
@@ -210,6 +256,18 @@ def test_on_processors_where_it_was_not_measured_it_is_not_used(
     assert suits(layer)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
     assert not suits(layer)
+
+
+def test_what_cannot_be_compiled_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from twinlens.backends import torch_winograd, winograd_kernels
+
+    def fails(library: str) -> None:
+        raise OSError("no memory that may be executed")
+
+    monkeypatch.setattr(winograd_kernels, "kernels", fails)
+    monkeypatch.setattr(torch_winograd, "_kernels", torch_winograd._kernels.__wrapped__)
+    assert not torch_winograd.suits(torch.nn.Conv2d(128, 128, 3, padding=1))
+    assert kinds(residual_network().streamlined(np.zeros((1, 3, 16, 16), np.float32), 1000)).count("Conv2d") == 3
 
 
 def test_a_convolution_of_the_users_own_kind_does_not_suit() -> None:
@@ -270,7 +328,7 @@ def test_the_users_network_keeps_its_layers_and_weights() -> None:
     model = residual_network()
     before = {name: t.clone() for name, t in model.net.state_dict().items()}
     x = np.random.default_rng(0).random((2, 3, 8, 8), dtype=np.float32)
-    tl.explain(model, x, "smoothgrad", 1, samples=40)
+    tl.explain(model, x, "smoothgrad", 1, samples=80)
     assert "WinogradConvolution" not in kinds(model)
     assert all(torch.equal(t, before[name]) for name, t in model.net.state_dict().items())
 
