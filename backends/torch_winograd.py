@@ -172,9 +172,10 @@ def _convolved(x: Tensor, bias: Tensor | None, cut: _Cut, filters: _Filters) -> 
     by_pixel = x.permute(0, 2, 3, 1).contiguous()
     samples, height, width, inputs = by_pixel.shape
     # Not a view: what a function of autograd returns may be changed in place, but for views.
-    y = torch.empty((samples, filters.outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
-    points = torch.empty((cut.tiles, _POINTS * inputs), dtype=x.dtype)
-    shift = torch.zeros(filters.outputs) if bias is None else bias.contiguous()
+    shape = samples, filters.outputs, height, width
+    y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    points = x.new_empty(cut.tiles, _POINTS * inputs)
+    shift = x.new_zeros(filters.outputs) if bias is None else bias.contiguous()
     packed, threads = filters.packed(cut.tiles), torch.get_num_threads()
     there = _job(cut, by_pixel, points, shift)
     back = _job(cut, y.permute(0, 2, 3, 1), points, shift)
