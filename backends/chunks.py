@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..errors import InputError
+from .protocol import Array
 
 if TYPE_CHECKING:
     from .model import Model
@@ -94,3 +95,8 @@ def _activation_bytes(model: Model, sample_shape: tuple[int, ...]) -> SampleByte
     itemsize = np.dtype(model.dtype).itemsize
     sizes = [itemsize * math.prod(shape) for shape in (x.shape, *map(backend.shape, outputs.values()))]
     return SampleBytes(sum(sizes), max(sizes))
+
+
+def joined(parts: Sequence[Array]) -> Array:
+    """What was computed of the chunks as one array; of a single chunk it is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -48,7 +48,7 @@ def checked_input(x: Any, backend: Backend, dtype: str, input_shape: tuple[int, 
         raise InputError("The input holds NaN or infinite values.", "Remove or replace them first.")
     with np.errstate(over="ignore"):
         converted = np.ascontiguousarray(x, dtype=dtype)
-    if not np.isfinite(converted).all():
+    if converted.dtype != x.dtype and not np.isfinite(converted).all():
         raise InputError(
             f"The input holds values up to {np.abs(x).max():.3g}, too large for {dtype}.",
             "Scale the input down.",

@@ -21,7 +21,7 @@ from ..errors import (
     suggest,
 )
 from .capture import Capture
-from .chunks import BatchSize, SampleBytes, chunk_size, chunks
+from .chunks import BatchSize, SampleBytes, chunk_size, chunks, joined
 from .copies import converted
 from .failures import in_one_line, raised_by
 from .inputs import checked_input
@@ -90,11 +90,12 @@ class Model:
         self.name = name or type(net).__name__
         self.origin: dict[str, Any] = {}
         self.sample_bytes: dict[tuple[int, ...], SampleBytes] = {}
-        self.sound_weights: tuple[tuple[int, ...], ...] | None = None
+        self.sound_version: tuple[int, ...] | None = None
         self.measuring = False
         self.arrange: Callable[[Tensor], Tensor] = _copied
         self.arrangements: dict[tuple[Any, ...], bool] = {}
         self.unmixed: set[tuple[Any, ...]] = set()
+        self.unmixed_version: tuple[Any, ...] | None = None
         self.apart: set[tuple[Any, ...]] = set()
         self.sample_first: set[tuple[Any, ...]] = set()
 
@@ -134,7 +135,7 @@ class Model:
         size = chunk_size(self, x.shape[1:], len(x), batch_size, held=1)
         with self.backend.frozen(self.net), self.backend.no_grad():
             scores = [self.backend.numpy(self.scores(self.tensor(x[part]))) for part in chunks(len(x), size)]
-        return np.concatenate(scores)
+        return joined(scores)
 
     def probabilities(self, x: Any, batch_size: BatchSize = "auto") -> Array:
         """Softmax of the scores: rows sum to 1."""
@@ -178,7 +179,7 @@ class Model:
             for part in chunks(len(x), size):
                 _, _, gradient = self.score_gradient(self.tensor(x[part]), targets(part), of)
                 parts.append(self.backend.numpy(gradient))
-        gradients = np.concatenate(parts)
+        gradients = joined(parts)
         _check_finite(gradients, "gradients")
         return gradients
 
@@ -361,10 +362,17 @@ class Model:
         """Copy a checked array to the network's device."""
         return self.backend.asarray(x, self.dtype, self.device)
 
-    def make_up(self, sample_shape: tuple[int, ...]) -> tuple[Any, ...]:
-        """What a run on such samples is made of: equal for as long as no layer is put in the place of another."""
-        layers = self.backend.modules(self.net).values()
-        return (sample_shape, id(self.preprocess), id(self.output), *map(id, layers))
+    def make_up(self, sample_shape: tuple[int, ...], layers: Mapping[str, Net] | None = None) -> tuple[Any, ...]:
+        """What a run on such samples is made of: equal for as long as no layer is put in the place of another.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+        layers : dict of native layers, optional
+            All of the network, where the caller has them: a walk takes a while.
+        """
+        layers = self.backend.modules(self.net) if layers is None else layers
+        return (sample_shape, id(self.preprocess), id(self.output), *map(id, layers.values()))
 
     # -- layers ------------------------------------------------------------------------------------------------
 

@@ -41,11 +41,12 @@ def class_targets(target: Target, samples: int, scores: npt.NDArray[Any]) -> npt
     numbers = whole_numbers(target)
     if numbers.ndim == 1 and len(numbers) != samples:
         raise TargetError(f"There are {len(numbers)} targets for {samples} samples.", "Pass one per sample.")
-    targets = np.broadcast_to(numbers, (samples,)).astype(np.int64)
-    wrong = targets[(targets < 0) | (targets >= classes)]
-    if len(wrong):
+    targets = np.empty(samples, np.int64)
+    targets[:] = numbers
+    wrong = next((number for number in targets.tolist() if not 0 <= number < classes), None)
+    if wrong is not None:
         raise TargetError(
-            f"Target {wrong[0]} does not exist: the model has {classes} outputs.",
+            f"Target {wrong} does not exist: the model has {classes} outputs.",
             f"Choose a target from 0 to {classes - 1}.",
         )
     return targets

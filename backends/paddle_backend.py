@@ -35,6 +35,7 @@ from .protocol import (
     overwritten,
 )
 from .states import check_shared, check_state
+from .walk import walk, walk_parameters
 
 paddle = import_paddle()
 
@@ -242,7 +243,7 @@ class PaddleBackend(Backend):
         return Adam(net, learning_rate, weight_decay)
 
     def modules(self, net: Net) -> dict[str, Net]:
-        layers = dict(net.named_sublayers(include_self=True))
+        layers = dict(walk(net, "_sub_layers"))
         # The cells inside a recurrent layer never run, and torch has none.
         outer = tuple(f"{name}." if name else "" for name, layer in layers.items() if isinstance(layer, _RECURRENT))
         return {name: layer for name, layer in layers.items() if name in outer or not name.startswith(outer)}
@@ -265,15 +266,15 @@ class PaddleBackend(Backend):
         }
 
     def parameters(self, net: Net) -> Iterator[Tensor]:
-        return (t for _, t in net.named_parameters())
+        return walk_parameters(net, "_sub_layers")
 
     def weight_sums(self, net: Net) -> Array:
         self.check_mode()
-        layers = net.sublayers(include_self=True)
+        layers = [layer for _, layer in walk(net, "_sub_layers")]
         tensors = _tensors(holder for layer in layers for holder in (layer._parameters, layer._buffers))
         with paddle.no_grad():
             # Recurrent layers of Paddle 2.6 hold a buffer without memory, which has no sum.
-            sums = [t.sum() for t in tensors if t.size and "float" in self.dtype(t)]
+            sums = [t.sum() for t in tensors if t._is_initialized() and t.is_floating_point()]
             # All at once: to copy each out by itself takes as long as to add up the weights of a ResNet-18.
             same = [t if t.dtype == paddle.float32 else t.astype("float32") for t in sums]
             return self.numpy(paddle.stack(same)) if same else np.zeros(0)
@@ -507,7 +508,7 @@ def _place(device: str) -> Any:
 
 
 def _modes(net: Net) -> list[tuple[Net, bool]]:
-    return [(layer, layer.training) for layer in net.sublayers(include_self=True)]
+    return [(layer, layer.training) for _, layer in walk(net, "_sub_layers")]
 
 
 def _tensors(holders: Iterable[Mapping[str, Tensor | None]]) -> list[Tensor]:

@@ -254,8 +254,9 @@ class Backend(ABC):
     def weight_sums(self, net: Net) -> Array:
         """The sum of each floating-point parameter and buffer: it shows NaN and infinity without a copy of them."""
 
-    def weights_version(self, net: Net) -> tuple[tuple[int, ...], ...] | None:
-        """Something that is equal for as long as the framework has not changed a weight; None where it does not count.
+    def network_version(self, net: Net) -> tuple[int, ...] | None:
+        """Something that is equal for as long as the network has the same layers and the framework has not changed a
+        weight or buffer; None where it does not count.
 
         Changes behind the framework's back (``weight.data``, memory shared with NumPy) are not seen.
         """

@@ -36,6 +36,7 @@ from .protocol import (
     overwritten,
 )
 from .states import check_shared, check_state
+from .walk import walk, walk_parameters
 
 _KEPT_OPERATORS: list[Any] = []
 
@@ -63,7 +64,7 @@ class TorchBackend(Backend):
         return ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
 
     def device(self, net: Net) -> str:
-        first = next(chain(net.parameters(), net.buffers()), None)
+        first = next(chain(self.parameters(net), net.buffers()), None)
         return "cpu" if first is None else self.tensor_device(first)
 
     def tensor_device(self, t: Tensor) -> str:
@@ -168,7 +169,7 @@ class TorchBackend(Backend):
 
     @contextmanager
     def frozen(self, net: Net) -> Iterator[None]:
-        modules = list(net.modules())
+        modules = _layers(net)
         modes = [(module, module.training) for module in modules]
         flags = [(parameter, parameter.requires_grad) for parameter in _parameters(modules)]
         try:
@@ -183,7 +184,7 @@ class TorchBackend(Backend):
 
     @contextmanager
     def training(self, net: Net) -> Iterator[None]:
-        modes = [(module, module.training) for module in net.modules()]
+        modes = [(module, module.training) for module in _layers(net)]
         try:
             net.train()
             yield
@@ -208,7 +209,7 @@ class TorchBackend(Backend):
         return Adam(net, learning_rate, weight_decay)
 
     def modules(self, net: Net) -> dict[str, Net]:
-        return dict(net.named_modules())
+        return dict(walk(net, "_modules"))
 
     def kind(self, layer: Net) -> str:
         return kind_of(layer, "torch")
@@ -220,20 +221,25 @@ class TorchBackend(Backend):
         return {name for name, _ in net.named_parameters(remove_duplicate=False)}
 
     def parameters(self, net: Net) -> Iterator[Tensor]:
-        return iter(net.parameters())
+        return walk_parameters(net, "_modules")
 
     def weight_sums(self, net: Net) -> Array:
-        modules = list(net.modules())
+        modules = _layers(net)
         tensors = [t.detach() for t in (*_parameters(modules), *_buffers(modules)) if t.is_floating_point()]
         return np.array([float(t.sum()) for t in tensors])
 
-    def weights_version(self, net: Net) -> tuple[tuple[int, ...], ...] | None:
-        modules = list(net.modules())
+    def network_version(self, net: Net) -> tuple[int, ...] | None:
+        modules = _layers(net)
         tensors = [*_parameters(modules), *_buffers(modules)]
-        # Tensors made in inference mode are not counted.
-        if any(t.is_inference() for t in tensors):
+        try:
+            return (
+                *map(id, modules),
+                *map(id, tensors),
+                *[t.data_ptr() for t in tensors],
+                *[t._version for t in tensors],
+            )
+        except RuntimeError:  # of tensors made in inference mode, whose changes nobody counts
             return None
-        return tuple((id(t), t.data_ptr(), t._version) for t in tensors)
 
     def uses_batch_statistics(self, layer: Net) -> bool:
         return isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) and layer.running_mean is None
@@ -263,7 +269,7 @@ class TorchBackend(Backend):
 
         if x.dim() != 4 or x.dtype != torch.float32 or x.device.type != "cpu" or torch.is_inference_mode_enabled():
             return None
-        modules = list(net.modules())
+        modules = _layers(net)
         if any(is_watched(module) for module in modules):
             return None
         if not any(isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)) for module in modules):
@@ -370,6 +376,10 @@ def _all_axes(t: Tensor, axis: Axis) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(t.ndim))
     return (axis,) if isinstance(axis, int) else tuple(axis)
+
+
+def _layers(net: Net) -> list[Net]:
+    return [layer for _, layer in walk(net, "_modules")]
 
 
 # PyTorch's own walks over a network build every tensor's name: milliseconds of a single gradient.

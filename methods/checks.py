@@ -60,37 +60,57 @@ def random_seed(value: Any) -> int:
     return int(value)
 
 
-def finite_weights(model: Model) -> None:
-    """Raise `NonFiniteError` if a weight is NaN or infinite.
+def finite_weights(model: Model) -> tuple[int, ...] | None:
+    """Return the network's version, or raise `NonFiniteError` if a weight is NaN or infinite.
 
     The scores do not always show it: Paddle's ReLU and max pooling turn NaN into ordinary numbers.
+
+    Returns
+    -------
+    tuple of int or None
+        See `Backend.network_version`.
     """
     backend = model.backend
-    version = backend.weights_version(model.net)
-    if version is not None and version == model.sound_weights:
-        return
+    version = backend.network_version(model.net)
+    if version is not None and version == model.sound_version:
+        return version
     # Sums of sound weights may overflow, but rarely do.
     if np.isfinite(backend.weight_sums(model.net)).all():
-        model.sound_weights = version
-        return
+        model.sound_version = version
+        return version
     for name, array in model.state().items():
         if not np.isfinite(array).all():
             raise NonFiniteError(
                 f"The weights '{name}' hold NaN or infinite values.", "Load other weights, or train with smaller steps."
             )
+    return version
 
 
-def independent_samples(model: Model, x: Array) -> None:
-    """Raise `MethodError` if the score of one sample depends on the samples beside it: then none can be explained."""
-    for name, layer in model.backend.modules(model.net).items():
+def independent_samples(model: Model, x: Array, version: tuple[int, ...] | None = None) -> None:
+    """Raise `MethodError` if the score of one sample depends on the samples beside it: then none can be explained.
+
+    Parameters
+    ----------
+    model : Model
+    x : ndarray (N, ...)
+        Checked inputs.
+    version : tuple of int, optional
+        The network's `Backend.network_version`, where the caller has it: the same network is not looked at again.
+    """
+    known = None if version is None else (x.shape[1:], id(model.preprocess), id(model.output), version)
+    if known is not None and known == model.unmixed_version:
+        return
+    layers = model.backend.modules(model.net)
+    for name, layer in layers.items():
         if model.backend.uses_batch_statistics(layer):
             raise MethodError(
                 f"The batch norm '{name}' takes its statistics from the batch in evaluation mode too: a sample's score "
                 "depends on the samples beside it, and has no explanation of its own.",
                 "Build it to keep running statistics, the default of both frameworks, and train it so.",
             )
-    make_up = model.make_up(x.shape[1:])
+    make_up = model.make_up(x.shape[1:], layers)
     if make_up in model.unmixed:
+        model.unmixed_version = known
         return
     if _mixes_samples(model, x[:1]):
         raise MethodError(
@@ -99,6 +119,7 @@ def independent_samples(model: Model, x: Array) -> None:
             "Look in its forward for max, mean or std of a whole batch, and take them over all axes but the first.",
         )
     model.unmixed.add(make_up)
+    model.unmixed_version = known
 
 
 def _mixes_samples(model: Model, sample: Array) -> bool:

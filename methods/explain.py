@@ -53,11 +53,11 @@ def explain(
     chosen = get_method(method)
     chosen.check_target(target)
     merged = chosen.completed(params)
-    finite_weights(model)
+    version = finite_weights(model)
     merged = {name: _recorded(model, value) for name, value in merged.items()}
     # A copy: what the caller does to the array afterwards must not change what was explained.
     x = model.check_input(x).copy()
-    independent_samples(model, x)
+    independent_samples(model, x, version)
     if callable(target):
         independent_target(model, x, target)
     start = time.perf_counter()

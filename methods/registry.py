@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -97,6 +98,10 @@ class Method:
     @property
     def defaults(self) -> dict[str, Any]:
         """Parameters and their default values; ``inspect.Parameter.empty`` marks one that must be given."""
+        return dict(self._defaults)
+
+    @cached_property
+    def _defaults(self) -> dict[str, Any]:
         parameters = inspect.signature(self.function).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
@@ -165,8 +170,7 @@ def register(
 
 def methods() -> dict[str, Method]:
     """All methods by name: family, paper, taxonomy, parameters, error estimate."""
-    for package in _FAMILIES:
-        importlib.import_module(f".{package}", __package__)
+    _import_families()
     places = {family: place for place, family in enumerate(_FAMILIES.values())}
     return dict(sorted(_METHODS.items(), key=lambda row: (places.get(row[1].family, len(places)), row[0])))
 
@@ -179,7 +183,13 @@ def get_method(name: str) -> Method:
     MethodError
         If there is none, naming the nearest.
     """
-    known = methods()
-    if not isinstance(name, str) or name not in known:
-        raise MethodError(f"There is no method '{name}'.", suggest(name, known))
-    return known[name]
+    _import_families()
+    if not isinstance(name, str) or name not in _METHODS:
+        raise MethodError(f"There is no method '{name}'.", suggest(name, methods()))
+    return _METHODS[name]
+
+
+@cache
+def _import_families() -> None:
+    for package in _FAMILIES:
+        importlib.import_module(f".{package}", __package__)

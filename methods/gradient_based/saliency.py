@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from ...backends.chunks import BatchSize, chunk_size, chunks
+from ...backends.chunks import BatchSize, chunk_size, chunks, joined
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target, class_targets
 from ..checks import finite_gradient, finite_scores
@@ -42,6 +40,6 @@ def saliency(
             native, _, gradient = model.score_gradient(model.tensor(x[part]), listed(part), of)
             values.append(finite_gradient(backend.numpy(gradient)))
             scores.append(backend.numpy(native))
-    joined = finite_scores(np.concatenate(scores))
-    classes = None if callable(target) else class_targets(target, len(x), joined)
-    return Attribution(np.concatenate(values), joined, classes)
+    all_scores = finite_scores(joined(scores))
+    classes = None if callable(target) else class_targets(target, len(x), all_scores)
+    return Attribution(joined(values), all_scores, classes)

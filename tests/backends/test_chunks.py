@@ -118,3 +118,10 @@ def test_a_wrong_batch_size_is_named(backend: Backend, batch_size: Any) -> None:
     for call in (model.forward, model.gradient, model.predict):
         with pytest.raises(InputError, match=re.escape(f"batch_size={batch_size!r} is not a positive whole number")):
             call(pictures(), batch_size=batch_size)
+
+
+def test_parts_are_joined_and_a_single_one_is_not_copied() -> None:
+    whole = np.arange(12.0).reshape(6, 2)
+    parts = [whole[part] for part in chunks.chunks(6, 4)]
+    np.testing.assert_array_equal(chunks.joined(parts), whole)
+    assert chunks.joined([whole]) is whole
