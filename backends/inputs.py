@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BackendError, InputError
+from .finite import all_finite
 from .protocol import Array, Backend
 from .registry import owner
 
@@ -44,11 +45,11 @@ def checked_input(x: Any, backend: Backend, dtype: str, input_shape: tuple[int, 
             f"The input has shape {x.shape}; this model takes (samples, {', '.join(map(str, input_shape))}).",
             "Add or remove an axis: one picture is x[None].",
         )
-    if not np.isfinite(x).all():
+    if not all_finite(x):
         raise InputError("The input holds NaN or infinite values.", "Remove or replace them first.")
     with np.errstate(over="ignore"):
         converted = np.ascontiguousarray(x, dtype=dtype)
-    if converted.dtype != x.dtype and not np.isfinite(converted).all():
+    if converted.dtype != x.dtype and not all_finite(converted):
         raise InputError(
             f"The input holds values up to {np.abs(x).max():.3g}, too large for {dtype}.",
             "Scale the input down.",

@@ -24,6 +24,7 @@ from .capture import Capture
 from .chunks import BatchSize, SampleBytes, chunk_size, chunks, joined
 from .copies import converted
 from .failures import in_one_line, raised_by
+from .finite import all_finite
 from .inputs import checked_input
 from .layer_outputs import check_apart, check_real, no_tensor
 from .layer_table import LayerInfo, layer_table
@@ -189,7 +190,8 @@ class Model:
         The building block of every gradient method. Call it inside ``model.backend.frozen(model.net)``, with a native
         input that fits in memory.
         """
-        leaf = self.backend.leaf(x)
+        # The network gets a copy of it, see `arrange`.
+        leaf = self.backend.leaf(x, copied=False)
         scores = self.scores(leaf)
         values = self.explained(scores, target, of)
         (gradient,) = self.backend.grad(self.backend.sum(values), [leaf])
@@ -547,7 +549,7 @@ def _copied(x: Tensor) -> Tensor:
 
 
 def _check_finite(values: Array, what: str) -> None:
-    if not np.isfinite(values).all():
+    if not all_finite(values):
         raise NonFiniteError(
             f"The network's {what} hold NaN or infinite values.", "Check its weights and the range of the input."
         )

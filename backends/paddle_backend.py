@@ -117,10 +117,10 @@ class PaddleBackend(Backend):
     def detach(self, t: Tensor) -> Tensor:
         return t.detach()
 
-    def leaf(self, t: Tensor) -> Tensor:
-        copied = t.detach().clone()
-        copied.stop_gradient = False
-        return copied
+    def leaf(self, t: Tensor, copied: bool = True) -> Tensor:
+        detached = t.detach().clone() if copied else t.detach()
+        detached.stop_gradient = False
+        return detached
 
     def takes_gradient(self, t: Tensor) -> bool:
         return not t.stop_gradient

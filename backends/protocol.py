@@ -145,8 +145,8 @@ class Backend(ABC):
     def detach(self, t: Tensor) -> Tensor: ...
 
     @abstractmethod
-    def leaf(self, t: Tensor) -> Tensor:
-        """A detached copy that gradients can be taken for."""
+    def leaf(self, t: Tensor, copied: bool = True) -> Tensor:
+        """A detached copy that gradients can be taken for; with ``copied=False`` it shares its memory with `t`."""
 
     @abstractmethod
     def takes_gradient(self, t: Tensor) -> bool:

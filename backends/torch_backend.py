@@ -97,8 +97,10 @@ class TorchBackend(Backend):
     def detach(self, t: Tensor) -> Tensor:
         return t.detach()
 
-    def leaf(self, t: Tensor) -> Tensor:
-        return t.detach().clone().requires_grad_(True)
+    def leaf(self, t: Tensor, copied: bool = True) -> Tensor:
+        detached = t.detach()
+        # What was made in inference mode takes no gradient itself.
+        return (detached.clone() if copied or t.is_inference() else detached).requires_grad_(True)
 
     def takes_gradient(self, t: Tensor) -> bool:
         return bool(t.requires_grad)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends.finite import all_finite
 from ..backends.model import Model
 from ..backends.protocol import Net, Tensor
 from ..errors import InputError, LayerError, MethodError, NonFiniteError, TargetError
@@ -237,7 +238,7 @@ def _unlike(size: tuple[int, ...], picture: tuple[int, ...]) -> float:
 
 def finite_scores(scores: Array, what: str = "scores") -> Array:
     """Return the scores (or activations), or raise `NonFiniteError` if they hold NaN or infinite values."""
-    if not np.isfinite(scores).all():
+    if not all_finite(scores):
         raise NonFiniteError(
             f"The network's {what} hold NaN or infinite values.", "Check its weights and the range of the input."
         )
@@ -246,7 +247,7 @@ def finite_scores(scores: Array, what: str = "scores") -> Array:
 
 def finite_values(values: Array) -> None:
     """Raise `NonFiniteError` if attributions hold NaN or infinite values."""
-    if not np.isfinite(values).all():
+    if not all_finite(values):
         raise NonFiniteError(
             f"The attributions hold NaN or infinite values: they go beyond what {values.dtype} can hold.",
             'Wrap the network with dtype="float64", or divide its scores by a large number.',
@@ -255,7 +256,7 @@ def finite_values(values: Array) -> None:
 
 def finite_gradient(gradient: Array) -> Array:
     """Return the gradient, or raise `NonFiniteError` if it holds NaN or infinite values."""
-    if not np.isfinite(gradient).all():
+    if not all_finite(gradient):
         raise NonFiniteError(
             "The gradient holds NaN or infinite values.", "Check the weights, and operations such as sqrt or log at 0."
         )
