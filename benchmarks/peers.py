@@ -313,7 +313,8 @@ PEERS: dict[str, Peer] = {
         "scaled",
         batch=1,
     ),
-    "feature_factorisation": Peer("grad-cam", _factorisation, _CAM | {"components": _CONCEPTS}, "none"),
+    # Theirs ends after so many steps, converged or not.
+    "feature_factorisation": Peer("grad-cam", _factorisation, _CAM | {"components": _CONCEPTS, "steps": 200}, "none"),
     "kpcacam": Peer("grad-cam", _grad_cam("KPCA_CAM"), _CAM, "none"),
     "fem": Peer("grad-cam", _grad_cam("FEM"), _CAM, "none"),
     "eigencam": Peer("grad-cam", _grad_cam("EigenCAM"), _CAM | {"relu": True}, "scaled"),

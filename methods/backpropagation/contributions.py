@@ -11,7 +11,7 @@ import numpy as np
 from ...backends.chunks import BatchSize, chunk_size, chunks
 from ...backends.model import Model, per_sample
 from ...backends.objective import Of, Target, class_targets
-from ...backends.protocol import Backend, Tensor
+from ...backends.protocol import Backend, Net, Tensor
 from ...errors import MethodError
 from ..background import background_rows
 from ..checks import baseline_like, finite_gradient, finite_scores, non_negative
@@ -37,8 +37,8 @@ class Pairs:
     explained, reference : ndarray (M,)
         The explained number at the inputs and at the references, in float64.
     around : ndarray (M,)
-        Sum of the inputs' contributions less those of the layer's units; NaN where the inputs have none, because the
-        layer cuts the graph.
+        Sum of the inputs' contributions that go around the layer; NaN where the inputs have none, because the layer
+        cuts the graph.
     """
 
     values: Array
@@ -93,13 +93,15 @@ def against_background(
     """The mean over background rows of what `against_baseline` gives, with ``extras["standard_error"]``."""
     layout = layout_of(rule)
     rows = background_rows(model, background, x)
-    scored = score(model, x, target, of, batch_size)
+    # All pairs of a sample are asked for one class, also where rounding would tell two apart.
+    settled = score(model, x, target, of, batch_size).resolved if target is None else target
+    chosen = per_sample(settled, len(x))(slice(None))
 
     def pairs(part: slice) -> tuple[Array, Array, Target]:
         sample, row = np.divmod(np.arange(part.start, part.stop), len(rows))
-        chosen = scored.resolved
-        return x[sample], rows[row], chosen if callable(chosen) else np.asarray(chosen)[sample]
+        return x[sample], rows[row], chosen[sample] if isinstance(chosen, np.ndarray) else chosen
 
+    scores, explained = [], []
     # The shape of a layer's units is not known before the first run.
     firsts, total, squares = np.zeros(()), np.zeros(()), np.zeros(())
     promised, around = np.zeros(len(x)), np.zeros(len(x))
@@ -108,6 +110,8 @@ def against_background(
         if part.start == 0:
             firsts, total, squares = (np.zeros((len(x), *found.values.shape[1:])) for _ in range(3))
         firsts[samples[row == 0]] = found.values[row == 0]
+        scores.append(found.scores[row == 0])
+        explained.append(found.explained[row == 0])
         # One after the other: what a layer holds for all of them at once would not stay in the processor's cache.
         for sample, single in zip(samples, found.values, strict=True):
             # From the first row's on: around 0 the squares would lose the digits that all rows share.
@@ -119,11 +123,14 @@ def against_background(
     shift, around = total / len(rows), around / len(rows)
     mean = firsts + shift
     beside = None if layer is None else around
-    error = judged(mean, promised / len(rows), scored.explained, float(np.finfo(x.dtype).eps), tolerance, beside)
+    rounding = float(np.finfo(x.dtype).eps)
+    error = judged(mean, promised / len(rows), np.concatenate(explained), rounding, tolerance, beside)
     spread = np.maximum(squares / len(rows) - shift**2, 0) / max(1, len(rows) - 1)
     known = np.sqrt(spread) if len(rows) > 1 else np.full(mean.shape, np.nan)
     extras = {"standard_error": known.astype(x.dtype)} | ({} if layer is None else {"around": around})
-    return Attribution(mean.astype(x.dtype), scored.scores, scored.target, error, extras)
+    said = np.concatenate(scores)
+    classes = None if callable(settled) else class_targets(settled, len(x), said)
+    return Attribution(mean.astype(x.dtype), said, classes, error, extras)
 
 
 def contributions(
@@ -181,26 +188,37 @@ def _run(model: Model, x: Array, reference: Array, target: Target, of: Of, layou
         explained = _of_class(model, scores, everyone, of, layout)
     if rows > 2:
         check_parts(backend, explained)
+    if len(places) > 1:
+        # No way may go around the layer: then the input's gradient is 0, and the part before the layer is left out.
+        explained = explained + backend.sum(leaf * 0.0)
     # Every row that carries a multiplier is given its share of 1.
     seeds = layout.spread(backend, [backend.detach(explained)[: len(x)] * 0.0 + 1.0 for _ in layout.groups])
     gradients = backend.grad(explained, places, seeds=seeds)
-    around = np.zeros(len(x))
+    around = np.full(len(x), 0.0 if layer is None else np.nan)
     if layer is None:
         values = _shared_out(backend, layout, gradients[0], [model.tensor(part) for part in parts])
     else:
         values = _of_units(backend, layout, gradients[0], places[0])
-        of_inputs: Array | float = np.nan
         if len(places) > 1:
-            of_inputs = _sums(_shared_out(backend, layout, gradients[1], [model.tensor(part) for part in parts]))
-        around = of_inputs - _sums(values)
+            around = _sums(_shared_out(backend, layout, gradients[1], [model.tensor(part) for part in parts]))
     ends = backend.numpy(explained).astype(np.float64)
     return Pairs(values, finite_scores(own), ends[: len(x)], ends[len(x) : 2 * len(x)], around)
 
 
 def _watched(model: Model, leaf: Tensor, layer: str) -> tuple[Tensor, list[Tensor]]:
-    """Scores, and what gradients are taken of: the layer's output, and the input unless the layer cuts the graph."""
+    """Scores, and what gradients are taken of: the layer's output, and the input unless the layer cuts the graph.
+
+    The graph is cut at the layer's output, so that the input's gradient is of what goes around the layer.
+    """
+    backend = model.backend
     joined: list[bool] = []
-    with model.hook(layer, post=lambda _l, _i, output: joined.append(model.backend.takes_gradient(output))):
+
+    def cut(_layer: Net, _inputs: Any, output: Any) -> Tensor | None:
+        joined.append(backend.is_tensor(output) and backend.takes_gradient(output))
+        # The network goes on with a copy, see `activations`.
+        return backend.leaf(output, copied=False) if joined[-1] else None
+
+    with model.hook(layer, post=cut):
         scores, activations = model.activations(leaf, [layer])
     return scores, [*activations, *([leaf] if all(joined) else [])]
 

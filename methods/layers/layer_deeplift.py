@@ -39,8 +39,8 @@ def layer_deeplift(
 
     The rules are those of ``deeplift``, and so is what they hold for. The values have the shape of the layer's output,
     and sum to the difference of the scores where everything passes the layer. ``extras["around"]`` is the rest: the
-    contributions of the inputs, summed, less those of the units, which is 0 where all paths pass the layer and every
-    operation below it has a rule; NaN behind an embedding, where inputs have no contributions.
+    contributions of the inputs by the paths that go around the layer, summed, which is 0 where there are none; NaN
+    behind an embedding, where inputs have no contributions.
 
     Parameters
     ----------

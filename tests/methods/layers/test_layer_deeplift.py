@@ -193,6 +193,7 @@ def test_an_operation_without_a_rule_above_the_layer_is_refused(backend: Backend
 def test_an_operation_without_a_rule_below_the_layer_does_not_matter(backend: Backend) -> None:
     found = deeplift(clipped(backend, above=False), 3 * inputs(8), "middle", tolerance=1e-6)
     np.testing.assert_allclose(found.error.values, 0, atol=1e-12)
+    np.testing.assert_array_equal(found.extras["around"], 0)
 
 
 def test_what_goes_around_the_layer_is_told_and_not_refused(backend: Backend) -> None:
