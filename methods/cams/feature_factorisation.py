@@ -176,7 +176,8 @@ def feature_factorisation(
         raise MethodError(f"tolerance={tolerance!r} is not above 0.", "Pass tolerance=1e-4, for example.")
     name = rectified_layer(model, x, layer)
     seen = [look(model, x[part], name) for part in parts(model, x, batch_size, held=1)]
-    activation = np.concatenate([each.activation for each in seen])
+    # In the precision of the model: the descent takes as long as the network, and twice as long in double precision.
+    activation = np.concatenate([each.activation for each in seen]).astype(x.dtype)
     rows = _rows(activation, name, components)
     factors = factorised(rows, components, steps, float(tolerance), seed)
     samples, _, height, width = activation.shape
