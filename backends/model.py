@@ -317,7 +317,7 @@ class Model:
             )
         return objective(backend, scores, class_targets(target, len(values), values), of)
 
-    def streamlined(self, x: Array, evaluations: int) -> Model:
+    def streamlined(self, x: Array, evaluations: int, gradients: bool = False) -> Model:
         """A model that gives the same scores in less time, where that is worth its preparation; otherwise this one.
 
         It works on a copy of the network as it is now: use it within one call, and not where layers are watched.
@@ -328,8 +328,10 @@ class Model:
             Checked inputs; the first serves as an example.
         evaluations : int
             How many inputs are going to be run.
+        gradients : bool
+            Whether gradients are going to be taken of them, of which fewer are worth the preparation.
         """
-        return streamlined(self, x, evaluations)
+        return streamlined(self, x, evaluations, gradients)
 
     def arranged(self, x: Array) -> Model:
         """A model that gives this network batches in the order in memory that it computes fastest; otherwise this one.

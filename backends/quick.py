@@ -15,15 +15,15 @@ from .protocol import Array, Handle, Net, Tensor
 if TYPE_CHECKING:
     from .model import Model
 
-# Copying a network and running it twice takes as long as 5 to 20 gradients save, or 15 to 40 runs without one.
-_WORTH_PREPARING = 24
+# Copying a network and trying the copy takes as long as 5 to 20 gradients save, or 30 to 120 runs without one.
+_GRADIENTS_WORTH_PREPARING, _RUNS_WORTH_PREPARING = 24, 96
 # Trying another order in memory takes two runs of one sample.
 _WORTH_ARRANGING = 8
 
 
-def streamlined(model: Model, x: Array, evaluations: int) -> Model:
+def streamlined(model: Model, x: Array, evaluations: int, gradients: bool = False) -> Model:
     """See `Model.streamlined`."""
-    if evaluations < _WORTH_PREPARING or model.dtype != "float32":
+    if evaluations < (_GRADIENTS_WORTH_PREPARING if gradients else _RUNS_WORTH_PREPARING) or model.dtype != "float32":
         return model
     backend = model.backend
     with backend.frozen(model.net), backend.no_grad():
@@ -114,7 +114,7 @@ def rough(model: Model, x: Array, precision: str) -> Model:
     if model.dtype != "float32":
         raise InputError(f"The network computes in {model.dtype}.", "Leave precision out.")
     # As for so few runs that nothing is prepared which knows one precision alone.
-    quick = copy.copy(streamlined(model, x, _WORTH_PREPARING))
+    quick = copy.copy(streamlined(model, x, _RUNS_WORTH_PREPARING))
     with model.backend.frozen(model.net), model.backend.no_grad():
         _, native = _example(model, x)
         quick.net = model.backend.rough(quick.net, native, precision)

@@ -27,7 +27,7 @@ def working_model(model: Model, x: Array, evaluations: int, precision: str | Non
     DeviceError, InputError
         If this precision is not to be had.
     """
-    return model.streamlined(x, evaluations) if precision is None else model.rough(x, precision)
+    return model.streamlined(x, evaluations, gradients=True) if precision is None else model.rough(x, precision)
 
 
 def precision_error(

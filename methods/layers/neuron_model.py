@@ -221,7 +221,7 @@ class NeuronModel(Model):
         """The neuron of `Model.in_dtype`."""
         return self._of(self.network.in_dtype(dtype))
 
-    def streamlined(self, x: Array, evaluations: int) -> Model:
+    def streamlined(self, x: Array, evaluations: int, gradients: bool = False) -> Model:
         """No other model: the layer that is watched need not survive in a faster copy."""
         return self
 
