@@ -126,10 +126,11 @@ def test_whether_samples_are_mixed_is_tried_once_and_seen_by_no_hook_of_ours(bac
 def test_a_layer_without_weights_that_mixes_samples_later_is_found(backend: Backend) -> None:
     nn = backend.nn
     model = tl.wrap(nn.Sequential(nn.Linear(3, 3), nn.Sigmoid(), nn.Linear(3, 2)))
+    model.load_state({name: np.ones_like(array) for name, array in model.state().items()})
     x = np.random.default_rng(0).random((2, 3))
     for _ in range(2):
         tl.explain(model, x, "saliency", 0)
-    setattr(model.net, "1", build(backend, lambda net, x: x / backend.amax(x)))
+    setattr(model.net, "1", build(backend, lambda net, x: x + backend.amax(x)))
     with pytest.raises(tl.errors.MethodError, match="The network mixes the samples of a batch"):
         tl.explain(model, x, "saliency", 0)
 
