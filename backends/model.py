@@ -30,7 +30,7 @@ from .layer_outputs import check_apart, check_real, no_tensor
 from .layer_table import LayerInfo, layer_table
 from .objective import Of, Target, check_of, class_targets, objective, whole_numbers
 from .protocol import Array, Backend, Handle, Net, Tensor
-from .quick import arranged, rough, streamlined
+from .quick import arranged, as_it_lies, rough, streamlined, usual_order
 from .registry import get_backend
 
 
@@ -93,7 +93,7 @@ class Model:
         self.sample_bytes: dict[tuple[int, ...], SampleBytes] = {}
         self.sound_version: tuple[int, ...] | None = None
         self.measuring = False
-        self.arrange: Callable[[Tensor], Tensor] = _copied
+        self.arrange: Callable[[Tensor], Tensor] = as_it_lies
         self.arrangements: dict[tuple[Any, ...], bool] = {}
         self.unmixed: set[tuple[Any, ...]] = set()
         self.unmixed_version: tuple[Any, ...] | None = None
@@ -320,7 +320,8 @@ class Model:
     def streamlined(self, x: Array, evaluations: int, gradients: bool = False) -> Model:
         """A model that gives the same scores in less time, where that is worth its preparation; otherwise this one.
 
-        It works on a copy of the network as it is now: use it within one call, and not where layers are watched.
+        It works on a copy of the network as it is now: use it within one call, and not where layers are watched. Or on
+        the network itself in another order in memory, see `arranged`.
 
         Parameters
         ----------
@@ -336,8 +337,8 @@ class Model:
     def arranged(self, x: Array) -> Model:
         """A model that gives this network batches in the order in memory that it computes fastest; otherwise this one.
 
-        Tried on the first sample. On another the network may go another way, which may fail: then start again with this
-        model.
+        Tried on the first sample. On another the network may go another way, which may fail: then start again, see
+        `usual_order`.
 
         Parameters
         ----------
@@ -345,6 +346,10 @@ class Model:
             Checked inputs.
         """
         return arranged(self, x)
+
+    def usual_order(self, x: Array) -> bool:
+        """Leave such samples in their usual order in memory from now on; whether they may have been in another."""
+        return usual_order(self, x)
 
     def in_dtype(self, dtype: str) -> Model:
         """The same model of a copy of the network in another floating-point type, see `wrap`."""
@@ -543,11 +548,6 @@ def per_sample(target: Target, samples: int) -> Callable[[slice], Target]:
     if len(listed) != samples:
         raise TargetError(f"There are {len(listed)} targets for {samples} samples.", "Pass one int per sample.")
     return lambda part: listed[part]
-
-
-def _copied(x: Tensor) -> Tensor:
-    """A network may begin with an operation in place, and gets a copy of its input."""
-    return x * 1
 
 
 def _check_finite(values: Array, what: str) -> None:

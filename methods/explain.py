@@ -85,14 +85,12 @@ def explain(
 
 def attribution(method: Method, model: Model, x: Array, target: Target, params: Mapping[str, Any]) -> Attribution:
     """Run a method on checked inputs, with the batch in the order in memory that the network computes fastest."""
-    arranged = model.arranged(x)
-    if arranged is not model:
-        try:
-            return method.function(arranged, x, target, **params)
-        except Exception as error:
-            # The network's own code may mind the other order in memory; of the call twinlens would say the same again.
-            if isinstance(error, TwinlensError) and type(error) is not ModelError:
-                raise
+    try:
+        return method.function(model.arranged(x), x, target, **params)
+    except Exception as error:
+        # The network's own code may mind the other order in memory; of the call twinlens would say the same again.
+        if (isinstance(error, TwinlensError) and type(error) is not ModelError) or not model.usual_order(x):
+            raise
     return method.function(model, x, target, **params)
 
 

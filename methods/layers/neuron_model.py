@@ -217,6 +217,10 @@ class NeuronModel(Model):
         arranged = self.network.arranged(x)
         return self if arranged is self.network else self._of(arranged)
 
+    def usual_order(self, x: Array) -> bool:
+        """As `Model.usual_order`, of the whole network."""
+        return self.network.usual_order(x)
+
     def in_dtype(self, dtype: str) -> Model:
         """The neuron of `Model.in_dtype`."""
         return self._of(self.network.in_dtype(dtype))

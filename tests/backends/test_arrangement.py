@@ -16,6 +16,7 @@ from ..frameworks import need, torch
 from ..nets import pictures, small_net
 
 MANY = quick._WORTH_ARRANGING
+RUNS = quick._RUNS_WORTH_ARRANGING
 
 
 class Seen:
@@ -110,6 +111,50 @@ def test_a_network_that_notices_on_a_later_sample_only_is_explained_from_the_beg
     x = pictures(MANY)
     np.testing.assert_array_equal(net.explained(x), net.gradient(x))
     assert net.orders[:4] == [False, True, True, False]
+
+
+def test_one_sample_that_is_run_many_times_lies_with_its_channels_last() -> None:
+    net, x = Seen(), pictures(1)
+    assert net.model.streamlined(x, RUNS - 1) is net.model
+    other = net.model.streamlined(x, RUNS)
+    assert other is not net.model
+    assert other.net is net.model.net
+    assert other.streamlined(x, RUNS) is other
+    plain = net.model.forward(x)
+    net.orders.clear()
+    assert rounding(other.forward(x), plain)
+    assert net.orders == [True]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param(lambda x, maps: maps.flatten(1), id="any order will do"),
+        # The first sample alone, which is tried, does not tell.
+        pytest.param(
+            lambda x, maps: maps.view(len(maps), -1) if len(x) > 1 else maps.flatten(1), id="a view of several"
+        ),
+    ],
+)
+def test_what_is_run_many_times_is_explained_alike(between: Callable[[Any, Any], Any]) -> None:
+    net, x = Seen(between), pictures(1)
+
+    def explained() -> np.ndarray:
+        return tl.explain(net.model, x, "occlusion", 1, window=2, stride=1, batch_size=4).values
+
+    found = explained()
+    assert True in net.orders
+    net.orders.clear()
+    with net.model.hook("convolution", post=lambda *_: None):
+        assert rounding(found, explained())
+    assert True not in net.orders
+
+
+def test_an_order_that_was_refused_is_not_tried_again() -> None:
+    net, x = Seen(lambda x, maps: maps.view(len(maps), -1) if len(x) > 1 else maps.flatten(1)), pictures(MANY)
+    net.explained(x)
+    net.explained(x)
+    assert net.orders == [False]
 
 
 def test_an_error_of_the_network_itself_is_raised() -> None:
